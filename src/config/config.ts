@@ -1,0 +1,145 @@
+/**
+ * A configuration after validation: everything filled in, plain data (it travels to the workers),
+ * durations in milliseconds, sizes in bytes.
+ */
+export interface Config {
+  readonly listen: readonly ListenConfig[];
+  /** In the order of the file; names are unique; at least one. */
+  readonly pools: readonly PoolConfig[];
+  /** First match wins. With no routes there is exactly one pool, which gets everything. */
+  readonly routes: readonly RouteConfig[];
+  readonly admin: AdminConfig;
+  /** Resolved: `auto` has become a number of at least 1. */
+  readonly workers: number;
+  readonly shutdown: { readonly delayMs: number; readonly graceMs: number };
+}
+
+/** A TCP address or the path of a unix socket. */
+export type SocketAddress =
+  { readonly hostname: string; readonly port: number } | { readonly unix: string };
+
+export interface ListenConfig {
+  readonly address: SocketAddress;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  /** At least one; ids unique within the pool. */
+  readonly backends: readonly BackendConfig[];
+  readonly strategy: StrategyConfig;
+  /** Null: no probes. */
+  readonly health: HealthConfig | null;
+  /** Null: no ejection. */
+  readonly ejection: EjectionConfig | null;
+  /** Null: one attempt, whatever happens, connect failures included. */
+  readonly retry: RetryConfig | null;
+  readonly timeouts: TimeoutConfig;
+  readonly connections: ConnectionConfig;
+  readonly body: BodyConfig;
+  /** `preserve`: the backend sees the Host that the client sent. `backend`: the backend's own host and port. */
+  readonly hostHeader: "preserve" | "backend";
+}
+
+export interface BackendConfig {
+  readonly id: string;
+  /** Normalised: `http://host:port` or `unix:/path`. */
+  readonly url: string;
+  readonly address: SocketAddress;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Null: no limit. */
+  readonly maxInFlight: number | null;
+}
+
+/** A built-in by name, or a strategy file by absolute path, with its options still unparsed. */
+export type StrategyConfig = (
+  | { readonly kind: "built-in"; readonly name: string }
+  | { readonly kind: "file"; readonly file: string }
+) & {
+  /** Undefined when the config gives none. */
+  readonly options?: unknown;
+};
+
+export interface HealthConfig {
+  /** Null: a TCP connect is the whole probe. */
+  readonly path: string | null;
+  /** Null: the backend's own port. */
+  readonly port: number | null;
+  /** Host field of the probe; null: the backend's host and port. */
+  readonly host: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly method: "GET" | "HEAD" | "OPTIONS";
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Good probes in a row that make an unhealthy backend healthy. */
+  readonly rise: number;
+  /** Bad probes in a row that make a healthy backend unhealthy. */
+  readonly fall: number;
+  /** Fraction of the interval by which each wait is varied, 0 to 1. */
+  readonly jitter: number;
+  /** Inclusive ranges of good status codes. */
+  readonly status: readonly (readonly [number, number])[];
+  /** Text that a good answer's body contains; null: any body. */
+  readonly body: string | null;
+}
+
+export interface EjectionConfig {
+  /** Failures in a row, over all workers, that eject. */
+  readonly failures: number;
+  /** First ejection's length; the n-th in a row lasts n times as long. */
+  readonly baseMs: number;
+  readonly maxMs: number;
+  /** Share of the probe-healthy backends of a pool that may be ejected at once, 0 to 100. */
+  readonly maxPercent: number;
+}
+
+/** Failures after which a request may be given to another candidate. */
+export type RetryReason = "connect" | "reset" | "timeout";
+
+export interface RetryConfig {
+  /** Attempts per request including the first; failures to connect do not count. */
+  readonly attempts: number;
+  /** Retries may be this fraction of the recent requests. */
+  readonly budget: number;
+  readonly on: readonly RetryReason[];
+}
+
+export interface TimeoutConfig {
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  /** No byte either way inside a message; not for `text/event-stream`. */
+  readonly idleMs: number;
+  /** Whole request; null: no limit. */
+  readonly requestMs: number | null;
+}
+
+/** Per backend and worker. */
+export interface ConnectionConfig {
+  readonly maxIdle: number;
+  readonly idleMs: number;
+  /** Null: no limit. */
+  readonly maxAgeMs: number | null;
+}
+
+export interface BodyConfig {
+  /** Largest request body in bytes; above it 413. */
+  readonly maxBytes: number;
+  /** A response body that is whole within this many bytes keeps its Content-Length. */
+  readonly bufferBytes: number;
+}
+
+export interface RouteConfig {
+  /** Lower case without port; `*.example.com` is one label; null: any. */
+  readonly host: string | null;
+  /** Exact, or a prefix that ends in `/*`; null: any. */
+  readonly path: string | null;
+  readonly pool: string;
+}
+
+export interface AdminConfig {
+  readonly address: SocketAddress;
+  /** Null only on loopback addresses and unix sockets. */
+  readonly token: string | null;
+  /** Host names beside the loopback ones that may be used to reach it. */
+  readonly hosts: readonly string[];
+}

@@ -1,0 +1,162 @@
+import { readFile } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { basename, extname, join, resolve } from "node:path";
+import { loadConfig } from "c12";
+import { ConfigError } from "../errors.ts";
+import { bundleModule } from "./bundle.ts";
+import { importBundle } from "./import-bundle.ts";
+import { toPlainData } from "./plain-data.ts";
+import { didYouMean } from "./suggest.ts";
+import { describeSyntaxError, describeThrown } from "./thrown.ts";
+
+export interface ConfigFileRequest {
+  /** Named by the user, relative to `cwd`; undefined: look for `leastwise.config.*` in `cwd`. */
+  readonly file?: string | undefined;
+  readonly cwd: string;
+  /** Where a TypeScript or JavaScript file is bundled to. */
+  readonly tempDir: string;
+}
+
+export interface LoadedConfigFile {
+  /** Absolute. */
+  readonly file: string;
+  /** Plain data, not checked against the schema. */
+  readonly raw: unknown;
+}
+
+const scripts = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"];
+const dataFormats = [".json", ".jsonc", ".json5", ".yaml", ".yml", ".toml"];
+
+/**
+ * Reads the config file, or gives null when none was named and there is none. Runs the user's code:
+ * belongs in a short-lived child.
+ *
+ * @throws {ConfigError} when a named file is missing, or a file does not parse, throws or holds
+ * something else than plain data.
+ */
+export async function readConfigFile(request: ConfigFileRequest): Promise<LoadedConfigFile | null> {
+  const named = request.file === undefined ? null : resolve(request.cwd, request.file);
+  if (named !== null) checkNamed(named);
+  const importer = createImporter(request.tempDir);
+  const loaded = await loadConfig<Record<string, unknown>>({
+    name: "leastwise",
+    cwd: request.cwd,
+    configFile: named ?? "leastwise.config",
+    configFileRequired: named !== null,
+    // Only that one file: no .leastwiserc, package.json, .env, `extends` from the network, $production.
+    rcFile: false,
+    globalRc: false,
+    packageJson: false,
+    dotenv: false,
+    extend: false,
+    giget: false,
+    envName: false,
+    // The raw value: c12's own merger drops what is null.
+    merger: (_overrides, main) => main ?? {},
+    jiti: importer.jiti,
+  }).catch((thrown: unknown) => {
+    if (thrown instanceof ConfigError) throw thrown;
+    const file = importer.imported ?? named ?? findDataFile(request.cwd);
+    throw new ConfigError([describeSyntaxError(thrown, file)], { cause: thrown });
+  });
+  // c12 notes in `_configFile` whether there was a file; its type says that it is always there.
+  const file: string | undefined = loaded._configFile;
+  if (file === undefined) return null;
+  if (extname(file) === ".jsonc") await parseJson(file);
+  const { data, problems } = toPlainData(loaded.config);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { file, raw: data };
+}
+
+function checkNamed(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) throw new ConfigError([{ path: file, message: "no such file" }]);
+  if (!stat.isFile()) throw new ConfigError([{ path: file, message: "is not a file" }]);
+  const extension = extname(file);
+  const allowed = [...scripts, ...dataFormats];
+  if (allowed.includes(extension)) return;
+  const found = extension === "" ? "no extension" : JSON.stringify(extension);
+  throw new ConfigError([
+    {
+      path: file,
+      message: `found ${found}, allowed ${allowed.join(" ")}${didYouMean(extension, allowed)}`,
+    },
+  ]);
+}
+
+type LoadOptions = NonNullable<Parameters<typeof loadConfig>[0]>;
+
+/**
+ * c12 imports scripts and .json through jiti, which needs Babel's files beside it and so cannot work
+ * in a single executable: our bundler stands in for it.
+ */
+function createImporter(tempDir: string) {
+  const importer = {
+    imported: null as string | null,
+    jiti: {
+      async import(file: string): Promise<unknown> {
+        importer.imported = file;
+        if (extname(file) === ".json") return await parseJson(file);
+        const bundle = await bundleModule(file, tempDir);
+        const module = await importConfig(bundle.path, file);
+        if (!("default" in module)) {
+          throw new ConfigError([
+            { path: file, message: "has no default export; write export default { … }" },
+          ]);
+        }
+        const { default: value } = module;
+        if (typeof value === "function") {
+          // c12 would call it.
+          throw new ConfigError([
+            { path: file, message: "the default export is a function, allowed the object itself" },
+          ]);
+        }
+        return value ?? {};
+      },
+    } as unknown as NonNullable<LoadOptions["jiti"]>,
+  };
+  return importer;
+}
+
+async function importConfig(path: string, file: string): Promise<Record<string, unknown>> {
+  try {
+    return await importBundle(path);
+  } catch (thrown) {
+    throw new ConfigError([describeThrown(thrown, file)], { cause: thrown });
+  }
+}
+
+/**
+ * Strict JSON for .json, comments and a last comma in .jsonc. `JSON.parse` gives no position and c12
+ * reads past mistakes in .jsonc, so the bundler, which has both, says what is wrong.
+ */
+async function parseJson(file: string): Promise<unknown> {
+  const text = (await readFile(file, "utf8")).replace(/^\uFEFF/, "");
+  if (text.trim() === "")
+    throw new ConfigError([{ path: file, message: "is empty, allowed an object" }]);
+  try {
+    return extname(file) === ".jsonc" ? Bun.JSONC.parse(text) : JSON.parse(text);
+  } catch (thrown) {
+    const built = await Bun.build({ entrypoints: [file], throw: false });
+    const log = built.logs[0];
+    const where = log?.position ? `${file}:${log.position.line}:${log.position.column}` : file;
+    const message = log?.message ?? (thrown instanceof Error ? thrown.message : String(thrown));
+    throw new ConfigError([{ path: where, message }], { cause: thrown });
+  }
+}
+
+/** Which file c12 was reading when it gave up, for it does not say. */
+function findDataFile(cwd: string): string {
+  const names = [
+    "leastwise.config",
+    join(".config", "leastwise"),
+    join(".config", "leastwise.config"),
+  ];
+  for (const name of names) {
+    for (const extension of dataFormats) {
+      const file = resolve(cwd, `${name}${extension}`);
+      if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+    }
+  }
+  return basename(cwd);
+}

@@ -1,0 +1,136 @@
+import { resolve as resolvePath } from "node:path";
+import { ConfigError, type Problem } from "../errors.ts";
+import type {
+  BackendConfig,
+  Config,
+  ListenConfig,
+  PoolConfig,
+  RouteConfig,
+  StrategyConfig,
+} from "./config.ts";
+import { describeIssues, formatPath } from "./problem.ts";
+import { findReferenceProblems, findStrategyProblem, readStrategies } from "./references.ts";
+import { type ConfigOutput, configSchema, type ParsedBackend, type PoolOutput } from "./schema.ts";
+import { isStrategyFile } from "./strategy-file.ts";
+
+export interface ResolveContext {
+  /** Absolute folder that strategy files are relative to. */
+  readonly baseDir: string;
+  /** What `workers: "auto"` stands for. */
+  readonly cpus: number;
+  /** Names of the built-in strategies. */
+  readonly strategies: readonly string[];
+}
+
+/**
+ * Checks a raw configuration and fills it in.
+ *
+ * @throws {ConfigError} with every problem, not only the first.
+ */
+export function resolveConfig(raw: unknown, context: ResolveContext): Config {
+  const parsed = configSchema.safeParse(raw);
+  const problems: Problem[] = parsed.success ? [] : describeIssues(parsed.error.issues, raw);
+  problems.push(...findReferenceProblems(raw, context));
+  if (parsed.success && problems.length === 0) return fill(parsed.data, context);
+  throw new ConfigError(problems);
+}
+
+export interface NamedStrategy {
+  readonly pool: string;
+  /** Where the config asks for it. */
+  readonly path: string;
+  readonly strategy: StrategyConfig;
+}
+
+/** The strategies that can be loaded, also of a configuration that is wrong elsewhere. */
+export function findStrategies(raw: unknown, context: ResolveContext): NamedStrategy[] {
+  return readStrategies(raw).flatMap(({ pool, path, use, options }) => {
+    if (findStrategyProblem(use, context) !== null) return [];
+    return [{ pool, path: formatPath(path), strategy: fillStrategy({ use, options }, context) }];
+  });
+}
+
+function fill(data: ConfigOutput, context: ResolveContext): Config {
+  return {
+    listen: data.listen.map((address): ListenConfig => ({ address })),
+    pools: Object.entries(data.pools).map(([name, pool]) => fillPool(name, pool, context)),
+    routes: data.routes.map((route): RouteConfig => ({
+      host: route.host?.toLowerCase() ?? null,
+      path: route.path ?? null,
+      pool: route.pool,
+    })),
+    admin: {
+      address: data.admin.address,
+      token: data.admin.token ?? null,
+      hosts: data.admin.hosts.map((host) => host.toLowerCase()),
+    },
+    workers: data.workers === "auto" ? context.cpus : data.workers,
+    shutdown: { delayMs: data.shutdown.delay, graceMs: data.shutdown.grace },
+  };
+}
+
+function fillPool(name: string, pool: PoolOutput, context: ResolveContext): PoolConfig {
+  const { health, ejection, retry, timeouts, connections, body } = pool;
+  return {
+    name,
+    backends: pool.backends.map(fillBackend),
+    strategy: fillStrategy(pool.strategy, context),
+    health:
+      health === false
+        ? null
+        : {
+            path: health.path ?? null,
+            port: health.port ?? null,
+            host: health.host ?? null,
+            headers: health.headers,
+            method: health.method,
+            intervalMs: health.interval,
+            timeoutMs: health.timeout,
+            rise: health.rise,
+            fall: health.fall,
+            jitter: health.jitter,
+            status: health.status,
+            body: health.body ?? null,
+          },
+    ejection:
+      ejection === false
+        ? null
+        : {
+            failures: ejection.failures,
+            baseMs: ejection.base,
+            maxMs: ejection.max,
+            maxPercent: ejection.maxPercent,
+          },
+    retry: retry === false ? null : retry,
+    timeouts: {
+      connectMs: timeouts.connect,
+      firstByteMs: timeouts.firstByte,
+      idleMs: timeouts.idle,
+      requestMs: timeouts.request ?? null,
+    },
+    connections: {
+      maxIdle: connections.maxIdle,
+      idleMs: connections.idle,
+      maxAgeMs: connections.maxAge ?? null,
+    },
+    body: { maxBytes: body.max, bufferBytes: body.buffer },
+    hostHeader: pool.hostHeader,
+  };
+}
+
+function fillBackend(backend: ParsedBackend): BackendConfig {
+  return {
+    id: backend.id ?? backend.url.defaultId,
+    url: backend.url.url,
+    address: backend.url.address,
+    weight: backend.weight,
+    labels: backend.labels,
+    maxInFlight: backend.maxInFlight ?? null,
+  };
+}
+
+function fillStrategy(strategy: PoolOutput["strategy"], context: ResolveContext): StrategyConfig {
+  const options = strategy.options === undefined ? {} : { options: strategy.options };
+  if (!isStrategyFile(strategy.use)) return { kind: "built-in", name: strategy.use, ...options };
+  return { kind: "file", file: resolvePath(context.baseDir, strategy.use), ...options };
+}

@@ -1,0 +1,264 @@
+import * as z from "zod";
+import { parseAddress, parseUnixPath } from "./address.ts";
+import { type BackendUrl, parseBackendUrl } from "./backend-url.ts";
+import type { SocketAddress } from "./config.ts";
+import { parseStatusRanges, statusForms } from "./status-ranges.ts";
+import {
+  duration,
+  fraction,
+  integer,
+  listOf,
+  oneOf,
+  parsedText,
+  section,
+  sectionOrFalse,
+  size,
+  text,
+} from "./value.ts";
+
+/*
+ * What a config file may hold. The input side is `UserConfig`, kept equal by a test; the output side
+ * has its durations in milliseconds and its defaults filled in, and `resolve.ts` makes a `Config` of it.
+ */
+
+const addressText = parsedText("an address such as 0.0.0.0:8080 or unix:/path", parseAddress);
+const hostName = text(
+  "a host name without scheme, port or path",
+  /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/,
+);
+const headerName = text("a header name", /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);
+const headerValue = text("a header value without line breaks", /^[\t\x20-\x7e\x80-\xff]*$/);
+
+const listen = z.union(
+  [
+    section({ address: addressText }).transform(({ address }): SocketAddress => address),
+    section({ unix: parsedText("an absolute path", parseUnixPath) }).transform(
+      ({ unix }): SocketAddress => ({ unix }),
+    ),
+  ],
+  { error: 'an object with either address or unix, such as { address: "0.0.0.0:8080" }' },
+);
+
+const backendUrl = parsedText("http://host:port or unix:/path", parseBackendUrl).meta({
+  description: "http://host:port (port 80 unless given) or unix:/path.",
+  pattern: "^(http://|unix:/)",
+});
+
+export interface ParsedBackend {
+  readonly url: BackendUrl;
+  readonly id?: string | undefined;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly maxInFlight?: number | undefined;
+}
+
+/** One entry of a pool's `backends`, on its own so that a pool's ids can be compared although another entry is wrong. */
+export const backendSchema = z.union(
+  [
+    backendUrl.transform((url): ParsedBackend => ({ url, weight: 1, labels: {} })),
+    section({
+      url: backendUrl,
+      id: text("1 to 128 letters, digits and . _ ~ : -", /^[A-Za-z0-9._~:-]{1,128}$/)
+        .optional()
+        .meta({ description: "Names the backend everywhere; host:port unless given." }),
+      weight: z
+        .number({ error: "a number above 0 (to take a backend out, drain it)" })
+        .gt(0, { error: "a number above 0 (to take a backend out, drain it)" })
+        .default(1)
+        .meta({ description: "Twice the weight means twice the share." }),
+      labels: z
+        .record(z.string(), z.string({ error: "a text" }), { error: "an object of texts" })
+        .default({})
+        .meta({ description: "Free texts that strategies may read." }),
+      maxInFlight: integer(1).optional().meta({
+        description: "Requests in flight above which it gets no more; no limit unless given.",
+      }),
+    }).transform((backend): ParsedBackend => backend),
+  ],
+  { error: "a URL or an object with url, id, weight, labels, maxInFlight" },
+);
+
+const health = sectionOrFalse({
+  path: text("a path that starts with /", /^\/[^\s#]*$/)
+    .optional()
+    .meta({ description: "Requested from the backend; without it a TCP connect is the probe." }),
+  port: integer(1, 65535).optional().meta({ description: "The backend's own unless given." }),
+  host: text("a host name, with a port if need be", /^[^\s/@]+$/)
+    .optional()
+    .meta({ description: "Host field of the probe; the backend's host and port unless given." }),
+  headers: z.record(headerName, headerValue, { error: "an object of header values" }).default({}),
+  method: oneOf(["GET", "HEAD", "OPTIONS"]).default("GET"),
+  interval: duration({ minMs: 10 }).prefault("5s"),
+  timeout: duration({ minMs: 1 }).prefault("2s"),
+  rise: integer(1)
+    .default(2)
+    .meta({ description: "Good probes in a row that make an unhealthy backend healthy." }),
+  fall: integer(1)
+    .default(3)
+    .meta({ description: "Bad probes in a row that make a healthy backend unhealthy." }),
+  jitter: fraction()
+    .default(0.1)
+    .meta({ description: "Fraction of the interval by which each wait is varied." }),
+  status: z
+    .union(
+      [
+        parsedText(statusForms, parseStatusRanges),
+        integer(100, 599, statusForms).transform((code) => [[code, code] as const]),
+      ],
+      { error: statusForms },
+    )
+    .prefault("200-299")
+    .meta({ description: "Good status codes." }),
+  body: z
+    .string({ error: "a text" })
+    .min(1, { error: "a text of at least one character" })
+    .optional()
+    .meta({ description: "Text that a good answer's body contains." }),
+});
+
+const ejection = sectionOrFalse({
+  failures: integer(1)
+    .default(5)
+    .meta({ description: "Failures in a row, over all workers, that eject." }),
+  base: duration({ minMs: 1 }).prefault("10s").meta({
+    description: "Length of the first ejection; the n-th in a row lasts n times as long.",
+  }),
+  max: duration({ minMs: 1 }).prefault("300s"),
+  maxPercent: integer(0, 100)
+    .default(50)
+    .meta({ description: "Share of the healthy backends that may be ejected at once." }),
+});
+
+const retry = sectionOrFalse({
+  attempts: integer(1, 100).default(2).meta({
+    description: "Attempts per request including the first; failures to connect do not count.",
+  }),
+  budget: fraction()
+    .default(0.2)
+    .meta({ description: "Retries may be this fraction of the recent requests." }),
+  on: listOf(
+    oneOf(["connect", "reset", "timeout"]),
+    'a list of "connect", "reset", "timeout"',
+  ).default(["connect", "reset"]),
+});
+
+interface ParsedStrategy {
+  readonly use: string;
+  readonly options?: unknown;
+}
+
+const pool = section({
+  backends: listOf(backendSchema, "a list of backends").meta({ minItems: 1 }),
+  strategy: z
+    .union(
+      [
+        z.string({ error: "a name or a file" }).transform((use): ParsedStrategy => ({ use })),
+        section({
+          use: z.string({ error: "a name or a file" }),
+          options: z.unknown().optional(),
+        }).transform((strategy): ParsedStrategy => strategy),
+      ],
+      { error: "the name of a strategy, a file, or an object with use, options" },
+    )
+    .prefault("least-connections")
+    .meta({ description: "A built-in by name, or a strategy file, relative to this file." }),
+  health: health.prefault({}).meta({ description: "Probes; false: none." }),
+  ejection: ejection
+    .prefault({})
+    .meta({ description: "Taking backends out for failures of real traffic; false: never." }),
+  retry: retry
+    .prefault({})
+    .meta({ description: "Giving a failed request to another backend; false: never." }),
+  timeouts: section({
+    connect: duration({ minMs: 1 }).prefault("2s"),
+    firstByte: duration({ minMs: 1 }).prefault("60s"),
+    idle: duration({ minMs: 1 })
+      .prefault("60s")
+      .meta({ description: "No byte either way inside a message." }),
+    request: duration({ minMs: 1 })
+      .optional()
+      .meta({ description: "The whole request; no limit unless given." }),
+  }).prefault({}),
+  connections: section({
+    maxIdle: integer(0).default(256).meta({ description: "Kept open per backend and worker." }),
+    idle: duration({ minMs: 1 }).prefault("60s"),
+    maxAge: duration({ minMs: 1 }).optional(),
+  }).prefault({}),
+  body: section({
+    max: size().prefault("1GiB").meta({ description: "Largest request body; above it 413." }),
+    buffer: size().prefault("256KiB").meta({
+      description: "A response body that is whole within this size keeps its Content-Length.",
+    }),
+  }).prefault({}),
+  hostHeader: oneOf(["preserve", "backend"]).default("preserve").meta({
+    description: "Whether the backend sees the Host that the client sent, or its own.",
+  }),
+});
+
+const poolName = text(
+  "a pool name of letters, digits and . _ -, starting with a letter or digit",
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+);
+
+const route = section({
+  host: text(
+    "a host name without port, or *.example.com for one label before it",
+    /^(\[[0-9a-fA-F:.]+\]|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/,
+  )
+    .optional()
+    .meta({
+      description: "Without port and case; *.example.com is one label; any host unless given.",
+    }),
+  path: text(
+    "a path that starts with /, exact or with a final /* for everything below it",
+    /^\/[^*?#\s]*$|^\/([^*?#\s]*\/)?\*$/,
+  )
+    .optional()
+    .meta({
+      description: "Exact, or with a final /*; /v1/* matches /v1 too; any path unless given.",
+    }),
+  pool: z.string({ error: "the name of a pool" }),
+});
+
+const workerForms = '"auto" or a whole number from 1 to 1024';
+
+export const configSchema = section({
+  listen: listOf(listen, 'a list such as [{ address: "0.0.0.0:8080" }]')
+    .refine((list) => list.length > 0, { error: "at least one address" })
+    .prefault([{ address: "0.0.0.0:8080" }])
+    .meta({ minItems: 1 }),
+  pools: z
+    .record(poolName, pool, { error: "an object with at least one pool" })
+    .meta({ description: "Named groups of backends, each with one strategy." }),
+  routes: listOf(route, "a list of routes")
+    .default([])
+    .meta({ description: "First match wins. One pool needs none." }),
+  admin: section({
+    address: addressText.prefault("127.0.0.1:9900"),
+    token: text("a text without spaces", /^[\x21-\x7e]+$/)
+      .optional()
+      .meta({ description: "Required when the address is not loopback." }),
+    hosts: listOf(hostName, "a list of host names")
+      .default([])
+      .meta({ description: "Host names beside the loopback ones under which it may be reached." }),
+  }).prefault({}),
+  workers: z
+    .union([z.literal("auto"), integer(1, 1024, workerForms)], { error: workerForms })
+    .default("auto")
+    .meta({ description: "auto: as many as this process may use processors." }),
+  shutdown: section({
+    delay: duration({ minMs: 0 })
+      .prefault("0s")
+      .meta({ description: "Between the signal and closing the listeners." }),
+    grace: duration({ minMs: 0 })
+      .prefault("30s")
+      .meta({ description: "For requests in flight to finish." }),
+  }).prefault({}),
+  $schema: z.string({ error: "a text" }).optional().meta({ description: "For editors." }),
+});
+
+/** What a config file may hold, as the schema takes it in. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** After defaults and units. */
+export type ConfigOutput = z.output<typeof configSchema>;
+export type PoolOutput = z.output<typeof pool>;

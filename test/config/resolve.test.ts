@@ -1,0 +1,411 @@
+import { describe, expect, test } from "bun:test";
+import { resolveConfig } from "../../src/config/resolve.ts";
+import { ConfigError } from "../../src/errors.ts";
+
+const context = {
+  baseDir: import.meta.dir,
+  cpus: 4,
+  strategies: ["least-connections", "round-robin", "random"],
+};
+
+function resolve(raw: unknown) {
+  return resolveConfig(raw, context);
+}
+
+/** The problems as `path: message`. */
+function problemsOf(raw: unknown): string[] {
+  try {
+    resolve(raw);
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    return thrown.problems.map(({ path, message }) => `${path}: ${message}`);
+  }
+  return [];
+}
+
+/** A configuration that is right but for what is laid over its only pool. */
+function withPool(pool: Readonly<Record<string, unknown>>) {
+  return { pools: { web: { backends: ["http://a:1"], ...pool } } };
+}
+
+function withBackend(backend: unknown) {
+  return withPool({ backends: [backend] });
+}
+
+describe("defaults", () => {
+  test("a list of backends is a whole configuration", () => {
+    expect(resolve({ pools: { web: { backends: ["http://10.0.0.1"] } } })).toEqual({
+      listen: [{ address: { hostname: "0.0.0.0", port: 8080 } }],
+      pools: [
+        {
+          name: "web",
+          backends: [
+            {
+              id: "10.0.0.1:80",
+              url: "http://10.0.0.1:80",
+              address: { hostname: "10.0.0.1", port: 80 },
+              weight: 1,
+              labels: {},
+              maxInFlight: null,
+            },
+          ],
+          strategy: { kind: "built-in", name: "least-connections" },
+          health: {
+            path: null,
+            port: null,
+            host: null,
+            headers: {},
+            method: "GET",
+            intervalMs: 5000,
+            timeoutMs: 2000,
+            rise: 2,
+            fall: 3,
+            jitter: 0.1,
+            status: [[200, 299]],
+            body: null,
+          },
+          ejection: { failures: 5, baseMs: 10_000, maxMs: 300_000, maxPercent: 50 },
+          retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"] },
+          timeouts: { connectMs: 2000, firstByteMs: 60_000, idleMs: 60_000, requestMs: null },
+          connections: { maxIdle: 256, idleMs: 60_000, maxAgeMs: null },
+          body: { maxBytes: 1_073_741_824, bufferBytes: 262_144 },
+          hostHeader: "preserve",
+        },
+      ],
+      routes: [],
+      admin: { address: { hostname: "127.0.0.1", port: 9900 }, token: null, hosts: [] },
+      workers: 4,
+      shutdown: { delayMs: 0, graceMs: 30_000 },
+    });
+  });
+
+  test("false switches health, ejection and retry off", () => {
+    const [pool] = resolve(withPool({ health: false, ejection: false, retry: false })).pools;
+    expect(pool).toMatchObject({ health: null, ejection: null, retry: null });
+  });
+
+  test("what is undefined counts as not given", () => {
+    const raw = { listen: undefined, ...withPool({ health: { path: undefined, interval: "1s" } }) };
+    expect(resolve(raw).pools[0]?.health).toMatchObject({ path: null, intervalMs: 1000 });
+  });
+});
+
+describe("what may be written in several ways", () => {
+  test("a listener by address or as a unix socket", () => {
+    const listen = [{ address: "[::1]:80" }, { unix: "/run/a.sock" }, { address: "unix:/b" }];
+    expect(resolve({ listen, ...withPool({}) }).listen).toEqual([
+      { address: { hostname: "::1", port: 80 } },
+      { address: { unix: "/run/a.sock" } },
+      { address: { unix: "/b" } },
+    ]);
+  });
+
+  test("status codes as a number or as ranges", () => {
+    const statusOf = (status: unknown) =>
+      resolve(withPool({ health: { status } })).pools[0]?.health?.status;
+    expect(statusOf(204)).toEqual([[204, 204]]);
+    expect(statusOf("200,300-399")).toEqual([
+      [200, 200],
+      [300, 399],
+    ]);
+  });
+
+  test("a strategy by name, as a file, with options", () => {
+    const strategyOf = (strategy: unknown) => resolve(withPool({ strategy })).pools[0]?.strategy;
+    expect(strategyOf("random")).toEqual({ kind: "built-in", name: "random" });
+    expect(strategyOf({ use: "random", options: { a: 1 } })).toEqual({
+      kind: "built-in",
+      name: "random",
+      options: { a: 1 },
+    });
+    for (const use of ["./resolve.test.ts", "resolve.test.ts"]) {
+      expect(strategyOf({ use })).toEqual({ kind: "file", file: import.meta.path });
+    }
+  });
+
+  test("pools keep the order of the file, and host names lose their case", () => {
+    const backends = ["http://a:1"];
+    const config = resolve({
+      pools: { web: { backends }, api: { backends } },
+      routes: [
+        { host: "API.example.com", pool: "api" },
+        { path: "/*", pool: "web" },
+      ],
+    });
+    expect(config.pools.map(({ name }) => name)).toEqual(["web", "api"]);
+    expect(config.routes).toEqual([
+      { host: "api.example.com", path: null, pool: "api" },
+      { host: null, path: "/*", pool: "web" },
+    ]);
+  });
+});
+
+/* One mistake each: where it is, and what the message has to say. */
+const mistakes: readonly (readonly [situation: string, raw: unknown, problem: string])[] = [
+  ["no configuration", null, "config: found null, allowed an object with "],
+  ["a list for a configuration", [], "config: found an empty list, allowed an object with "],
+  ["no pools", {}, "pools: found nothing, allowed an object with at least one pool"],
+  [
+    "an unknown key with a slip",
+    { lisen: [], ...withPool({}) },
+    'lisen: unknown key, allowed listen, pools, routes, admin, workers, shutdown, $schema; did you mean "listen"?',
+  ],
+  [
+    "a key of a later version",
+    { telemetry: {}, ...withPool({}) },
+    "telemetry: unknown key, allowed listen, pools, ",
+  ],
+  ["a key of a later version in a pool", withPool({ queue: {} }), "pools.web.queue: unknown key, "],
+  [
+    "an unknown key deep inside",
+    withPool({ health: { intervall: "1s" } }),
+    'pools.web.health.intervall: unknown key, allowed path, port, host, headers, method, interval, timeout, rise, fall, jitter, status, body; did you mean "interval"?',
+  ],
+  [
+    "tls on a listener",
+    { listen: [{ address: "0.0.0.0:1", tls: {} }], ...withPool({}) },
+    "listen[0].tls: unknown key, allowed address",
+  ],
+  [
+    "no listener",
+    { listen: [], ...withPool({}) },
+    "listen: found an empty list, allowed at least one address",
+  ],
+  [
+    "address and unix at once",
+    { listen: [{ address: "0.0.0.0:1", unix: "/x" }], ...withPool({}) },
+    "listen[0]: found an object, allowed an object with either address or unix",
+  ],
+  [
+    "the same address twice",
+    { listen: [{ address: "0.0.0.0:1" }, { address: "0.0.0.0:1" }], ...withPool({}) },
+    'listen[1].address: found "0.0.0.0:1", which listen[0].address has already',
+  ],
+  [
+    "the admin API on a listener's address",
+    { listen: [{ address: "127.0.0.1:1" }], admin: { address: "127.0.0.1:1" }, ...withPool({}) },
+    'admin.address: found "127.0.0.1:1", which listen[0].address has already',
+  ],
+  [
+    "an empty pool",
+    withPool({ backends: [] }),
+    "pools.web.backends: found an empty list, allowed at least one backend",
+  ],
+  [
+    "a pool without backends",
+    { pools: { web: {} } },
+    "pools.web.backends: found nothing, allowed a list of backends",
+  ],
+  [
+    "a pool's name that does not fit into a URL",
+    { pools: { "my pool": { backends: ["http://a:1"] } } },
+    'pools["my pool"]: found "my pool", allowed a pool name of letters, digits and . _ -',
+  ],
+  [
+    "a backend without scheme",
+    withBackend("localhost:3000"),
+    'pools.web.backends[0]: found "localhost:3000" (no scheme; perhaps http://localhost:3000), allowed http://host:port or unix:/path',
+  ],
+  [
+    "a backend with a path",
+    withBackend({ url: "http://a:1/api" }),
+    'pools.web.backends[0].url: found "http://a:1/api" (a backend URL has no path), allowed http://host:port or unix:/path',
+  ],
+  [
+    "a backend that is no URL",
+    withBackend(3000),
+    "pools.web.backends[0]: found 3000, allowed a URL or an object with url, ",
+  ],
+  [
+    "a weight of 0",
+    withBackend({ url: "http://a", weight: 0 }),
+    "pools.web.backends[0].weight: found 0, allowed a number above 0",
+  ],
+  [
+    "a negative weight",
+    withBackend({ url: "http://a", weight: -1 }),
+    "pools.web.backends[0].weight: found -1, allowed a number above 0",
+  ],
+  [
+    "an endless weight",
+    withBackend({ url: "http://a", weight: Infinity }),
+    "pools.web.backends[0].weight: found Infinity, allowed a number above 0",
+  ],
+  [
+    "a weight as text",
+    withBackend({ url: "http://a", weight: "1" }),
+    'pools.web.backends[0].weight: found "1", allowed a number above 0',
+  ],
+  [
+    "an id with a slash",
+    withBackend({ url: "http://a", id: "a/b" }),
+    'pools.web.backends[0].id: found "a/b", allowed 1 to 128 letters, digits and . _ ~ : -',
+  ],
+  [
+    "the same backend twice",
+    withPool({ backends: ["http://a", "http://b", { url: "http://a:80" }] }),
+    'pools.web.backends[2]: found the id "a:80" (from its URL) a second time, after pools.web.backends[0]; allowed an id that is unique in its pool',
+  ],
+  [
+    "the same id twice",
+    withPool({
+      backends: [
+        { url: "http://a", id: "x" },
+        { url: "http://b", id: "x" },
+      ],
+    }),
+    'pools.web.backends[1].id: found the id "x" a second time, after pools.web.backends[0]; allowed an id that is unique in its pool',
+  ],
+  [
+    "an unknown strategy",
+    withPool({ strategy: "least-conections" }),
+    'pools.web.strategy: found "least-conections", allowed least-connections, round-robin, random, or a file such as ./mine.ts; did you mean "least-connections"?',
+  ],
+  [
+    "a strategy file that is not there",
+    withPool({ strategy: { use: "./gone.ts" } }),
+    `pools.web.strategy.use: found "./gone.ts": ${import.meta.dir}/gone.ts does not exist`,
+  ],
+  [
+    "a strategy that is a folder",
+    withPool({ strategy: "./" }),
+    `pools.web.strategy: found "./": ${import.meta.dir} is not a file`,
+  ],
+  [
+    "true for a section",
+    withPool({ retry: true }),
+    "pools.web.retry: found true, allowed false or an object with attempts, budget, on",
+  ],
+  [
+    "a number for a duration",
+    withPool({ timeouts: { connect: 5 } }),
+    "pools.web.timeouts.connect: found 5, allowed a duration such as ",
+  ],
+  [
+    "a duration without unit",
+    withPool({ timeouts: { connect: "5" } }),
+    'pools.web.timeouts.connect: found "5", allowed a duration such as ',
+  ],
+  [
+    "a duration longer than a timer",
+    withPool({ timeouts: { idle: "600h" } }),
+    'pools.web.timeouts.idle: found "600h" (too long), allowed a duration such as ',
+  ],
+  [
+    "a timeout of nothing",
+    withPool({ timeouts: { idle: "0s" } }),
+    'pools.web.timeouts.idle: found "0s" (too short), allowed a duration such as ',
+  ],
+  [
+    "a size without unit",
+    withPool({ body: { max: "100" } }),
+    'pools.web.body.max: found "100", allowed a size such as ',
+  ],
+  [
+    "status codes that are none",
+    withPool({ health: { status: "2xx" } }),
+    'pools.web.health.status: found "2xx", allowed status codes such as ',
+  ],
+  [
+    "a reason to retry that is none",
+    withPool({ retry: { on: ["502"] } }),
+    'pools.web.retry.on[0]: found "502", allowed "connect" or "reset" or "timeout"',
+  ],
+  [
+    "an ejection that begins longer than its longest",
+    withPool({ ejection: { base: "10m" } }),
+    'pools.web.ejection.max: found "300s", allowed at least base, which is 10m',
+  ],
+  [
+    "a route to an unknown pool",
+    { routes: [{ pool: "wep" }], ...withPool({}) },
+    'routes[0].pool: found "wep", allowed web; did you mean "web"?',
+  ],
+  [
+    "several pools and no route",
+    { pools: { a: { backends: ["http://a"] }, b: { backends: ["http://a"] } } },
+    "routes: found none, but 2 pools (a, b): routes say which request goes to which",
+  ],
+  [
+    "a route's path without slash",
+    { routes: [{ path: "v1", pool: "web" }], ...withPool({}) },
+    'routes[0].path: found "v1", allowed a path that starts with /',
+  ],
+  [
+    "a wildcard inside a path",
+    { routes: [{ path: "/a/*/b", pool: "web" }], ...withPool({}) },
+    'routes[0].path: found "/a/*/b", allowed a path that starts with /',
+  ],
+  [
+    "a wildcard after letters",
+    { routes: [{ path: "/a*", pool: "web" }], ...withPool({}) },
+    'routes[0].path: found "/a*", allowed a path that starts with /',
+  ],
+  [
+    "a route's host with a port",
+    { routes: [{ host: "a.com:80", pool: "web" }], ...withPool({}) },
+    'routes[0].host: found "a.com:80", allowed a host name without port',
+  ],
+  [
+    "a wildcard inside a host",
+    { routes: [{ host: "a.*.com", pool: "web" }], ...withPool({}) },
+    'routes[0].host: found "a.*.com", allowed a host name without port',
+  ],
+  [
+    "an open admin API without a token",
+    { admin: { address: "0.0.0.0:9900" }, ...withPool({}) },
+    'admin.token: found nothing, but "0.0.0.0:9900" can be reached from other machines: a token is required',
+  ],
+  [
+    "no worker",
+    { workers: 0, ...withPool({}) },
+    'workers: found 0, allowed "auto" or a whole number from 1 to 1024',
+  ],
+  [
+    "half a worker",
+    { workers: 1.5, ...withPool({}) },
+    'workers: found 1.5, allowed "auto" or a whole number from 1 to 1024',
+  ],
+  [
+    "workers in words",
+    { workers: "two", ...withPool({}) },
+    'workers: found "two", allowed "auto" or a whole number from 1 to 1024',
+  ],
+];
+
+describe("each mistake has its own message", () => {
+  test.each(mistakes)("%s", (_situation, raw, problem) => {
+    expect(problemsOf(raw)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  test("no two of these messages are the same", () => {
+    expect(new Set(mistakes.map(([, , problem]) => problem)).size).toBe(mistakes.length);
+  });
+});
+
+test("all mistakes are told at once, those between values too", () => {
+  const problems = problemsOf({
+    lisen: [],
+    workers: 0,
+    pools: { web: { backends: ["localhost:1", "http://a", "http://a"], strategy: "rundom" } },
+    routes: [{ pool: "wep", path: "v1" }],
+  });
+  expect(problems.map((problem) => problem.split(": ", 1)[0])).toEqual([
+    "pools.web.backends[0]",
+    "routes[0].path",
+    "workers",
+    "lisen",
+    "pools.web.backends[2]",
+    "pools.web.strategy",
+    "routes[0].pool",
+  ]);
+});
+
+test("neither credentials nor a token reach a message", () => {
+  const problems = problemsOf({
+    admin: { token: "my secret" },
+    ...withBackend("http://user:secret@a"),
+  });
+  expect(problems).toHaveLength(2);
+  expect(problems.join("\n")).not.toContain("secret");
+});

@@ -1,0 +1,73 @@
+import { expect, test } from "bun:test";
+import type { ConfigInput } from "../../src/config/schema.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import type { UserConfig } from "../../src/config/user-config.ts";
+
+type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+/** Each has what the other has: `bun check` fails here when one of them changes alone. */
+const _fromUser = (config: DeepReadonly<UserConfig>): DeepReadonly<ConfigInput> => config;
+const _fromSchema = (config: DeepReadonly<ConfigInput>): DeepReadonly<UserConfig> => config;
+
+/** Assignability lets a key pass that only one of them has, so keys are compared by name. */
+type KeyPaths<T> = T extends readonly (infer Item)[]
+  ? KeyPaths<Item>
+  : T extends object
+    ? { [K in keyof T & string]-?: Name<K> | `${Name<K>}.${KeyPaths<NonNullable<T[K]>>}` }[keyof T &
+        string]
+    : never;
+/** A free name would take in every path below it. */
+type Name<K extends string> = string extends K ? "*" : K;
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+const _sameKeys: Same<KeyPaths<UserConfig>, KeyPaths<ConfigInput>> = true;
+
+test("what the type allows, written out in full, the schema accepts", () => {
+  const config: UserConfig = {
+    $schema: "./leastwise.schema.json",
+    listen: [{ address: "0.0.0.0:8080" }, { unix: "/run/leastwise.sock" }],
+    pools: {
+      web: {
+        backends: [
+          "http://10.0.0.1:3000",
+          { url: "unix:/run/b.sock", id: "b", weight: 2, labels: { zone: "b" }, maxInFlight: 100 },
+        ],
+        strategy: { use: "round-robin", options: { any: ["thing"] } },
+        health: {
+          path: "/health?full=1",
+          port: 3001,
+          host: "health.internal",
+          headers: { "x-probe": "1" },
+          method: "HEAD",
+          interval: "1s",
+          timeout: "500ms",
+          rise: 1,
+          fall: 1,
+          jitter: 0,
+          status: 204,
+          body: "ok",
+        },
+        ejection: { failures: 1, base: "1s", max: "1m", maxPercent: 100 },
+        retry: { attempts: 3, budget: 0.5, on: ["timeout"] },
+        timeouts: { connect: "1s", firstByte: "1s", idle: "1s", request: "10s" },
+        connections: { maxIdle: 0, idle: "1s", maxAge: "1h" },
+        body: { max: "1MB", buffer: "1KiB" },
+        hostHeader: "backend",
+      },
+      off: { backends: ["http://10.0.0.2"], health: false, ejection: false, retry: false },
+    },
+    routes: [{ host: "*.example.com", path: "/v1/*", pool: "web" }, { pool: "off" }],
+    admin: { address: "unix:/run/admin.sock", token: "secret", hosts: ["admin.example.com"] },
+    workers: 2,
+    shutdown: { delay: "1s", grace: "10s" },
+  };
+  expect([_sameKeys, _fromUser(config) === config, _fromSchema(config) === config]).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(configSchema.safeParse(config).error?.issues).toBeUndefined();
+});
