@@ -1,0 +1,26 @@
+import type { PoolConfig } from "../config/config.ts";
+import { PoolBackend } from "./backend.ts";
+import type { Counters } from "./counters.ts";
+
+/** A named group of backends with live state, in one process. */
+export class Pool {
+  readonly name: string;
+  readonly config: PoolConfig;
+  readonly backends: readonly PoolBackend[];
+  readonly counters: Counters;
+
+  /** `rows` gives each backend's row in `counters`, in the order of `config.backends`. */
+  constructor(config: PoolConfig, counters: Counters, rows: readonly number[]) {
+    if (rows.length !== config.backends.length) {
+      throw new RangeError(
+        `pool ${config.name}: ${config.backends.length} backends, ${rows.length} rows`,
+      );
+    }
+    this.name = config.name;
+    this.config = config;
+    this.counters = counters;
+    this.backends = config.backends.map(
+      (backend, index) => new PoolBackend(backend, counters, rows[index] ?? 0),
+    );
+  }
+}
