@@ -1,0 +1,75 @@
+import { ConfigError, type Problem } from "../errors.ts";
+import type { StrategyPlugin } from "../plugin.ts";
+import { loadPlugin, versionOf } from "./load.ts";
+import type { StrategyDescription, StrategyModule } from "./module.ts";
+import { Rehearsal } from "./rehearsal.ts";
+import { locateThrown } from "./source-position.ts";
+
+/** Sizes of the pools that a strategy is tried with. */
+const SIZES = [1, 2, 10] as const;
+
+/**
+ * Loads a strategy, lets it parse its options, and tries it with made-up backends. Runs the user's
+ * code: belongs in a child process with a deadline. Throws ConfigError with everything that is
+ * wrong; the paths are the user's files, with line and column where they are known.
+ */
+export async function evaluateStrategy(
+  module: StrategyModule,
+  options: unknown,
+): Promise<StrategyDescription> {
+  const plugin = await loadPlugin(module);
+  for (const size of SIZES) await rehearse(plugin, module, options, size);
+  return {
+    name: plugin.name,
+    version: versionOf(module),
+    source: module.kind === "file" ? module.source : "built-in",
+  };
+}
+
+/** Stops at the first size that shows a fault: a larger one would only show it again. */
+async function rehearse(
+  plugin: StrategyPlugin<unknown>,
+  module: StrategyModule,
+  options: unknown,
+  size: number,
+): Promise<void> {
+  let rehearsal: Rehearsal;
+  try {
+    rehearsal = new Rehearsal({ plugin, options, weights: Array.from({ length: size }, () => 1) });
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const path = await locate(thrown.cause, module);
+    throw new ConfigError(
+      thrown.problems.map(({ message }) => ({ path, message })),
+      { cause: thrown.cause },
+    );
+  }
+  rehearsal.run(10 * size);
+  rehearsal.host.takeSnapshot();
+  rehearsal.host.dispose();
+  // Hooks may be async functions; what those throw arrives in a later microtask.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const problems = await faultProblems(rehearsal, module, size);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** One problem per method: the same mistake shows with every request. */
+async function faultProblems(
+  rehearsal: Rehearsal,
+  module: StrategyModule,
+  size: number,
+): Promise<Problem[]> {
+  const problems = new Map<string, Problem>();
+  for (const fault of rehearsal.faults) {
+    if (problems.has(fault.method)) continue;
+    problems.set(fault.method, {
+      path: await locate(fault.cause, module),
+      message: `in a trial with ${size} made-up backend${size === 1 ? "" : "s"}, ${fault.message}`,
+    });
+  }
+  return [...problems.values()];
+}
+
+async function locate(thrown: unknown, module: StrategyModule): Promise<string> {
+  return module.kind === "file" ? locateThrown(thrown, module) : module.name;
+}

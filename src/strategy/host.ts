@@ -1,0 +1,270 @@
+import { SmoothWeighted } from "../../plugins/smooth-weighted.ts";
+import type { Logger } from "../log.ts";
+import type {
+  Attempt,
+  AttemptEnd,
+  AttemptHead,
+  Backend,
+  Candidates,
+  Health,
+  PickContext,
+  Strategy,
+  StrategyPlugin,
+} from "../plugin.ts";
+import { isThenable } from "./describe.ts";
+import { FaultLog } from "./fault-log.ts";
+import {
+  faultOf,
+  onRejection,
+  pickFault,
+  scoreFault,
+  snapshotFault,
+  type StrategyFault,
+} from "./fault.ts";
+import { FrozenCopy } from "./frozen-copy.ts";
+import { createInstance } from "./instance.ts";
+import { TieBreak } from "./tie-break.ts";
+
+/** Faults in a row after which an instance is not asked any more. */
+export const QUARANTINE_AFTER = 10;
+
+export interface StrategyHostOptions {
+  readonly plugin: StrategyPlugin<unknown>;
+  /** Shown with the name wherever the strategy is named. */
+  readonly version: string;
+  /** As the config gives them, not parsed. */
+  readonly options: unknown;
+  readonly pool: string;
+  readonly backends: readonly Backend[];
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  readonly log: Logger;
+  /** What the host before this one left: `takeSnapshot()` under the name of its strategy. */
+  readonly previous: { readonly name: string; readonly snapshot: unknown } | null;
+  /** Every fault, also those that are not logged. Must not throw. */
+  onFault?(fault: StrategyFault): void;
+}
+
+export interface Pick {
+  /** Null: the strategy refuses the request. */
+  readonly backend: Backend | null;
+  /** Least connections answered because the strategy could not. */
+  readonly fallback: boolean;
+}
+
+type Hook = Exclude<keyof Strategy, "score" | "pick">;
+type News = readonly [hook: Hook, one: unknown, two: unknown, three: unknown];
+
+/**
+ * Calls one strategy instance, and keeps its faults away from requests: nothing but the constructor
+ * ever throws, whatever the strategy does.
+ *
+ * A fault of `score` or `pick` is answered by least connections. A fault of a hook is counted and
+ * logged, but touches no pick: it neither continues nor ends a row of faults. In quarantine the
+ * strategy is asked nothing, but still told everything, so that what it keeps per attempt is right
+ * for the instance that follows.
+ */
+export class StrategyHost {
+  readonly name: string;
+  readonly version: string;
+  readonly #strategy: Strategy;
+  readonly #asksPick: boolean;
+  readonly #onFault: ((fault: StrategyFault) => void) | undefined;
+  readonly #log: FaultLog;
+  readonly #scores: TieBreak;
+  /** Apart from `#scores`, so that it can answer while scores are being asked for. */
+  readonly #fallback: TieBreak;
+  readonly #frozen = new FrozenCopy();
+  readonly #waiting: News[] = [];
+  #backends: readonly Backend[] = [];
+  #inside = false;
+  #faults = 0;
+  #faultsInARow = 0;
+  #quarantined = false;
+  #running = 0;
+  #retired = false;
+  #disposed = false;
+
+  /** Throws ConfigError when the plugin rejects its options or makes no strategy. */
+  constructor(options: StrategyHostOptions) {
+    const { plugin, previous } = options;
+    this.name = plugin.name;
+    this.version = options.version;
+    this.#onFault = options.onFault?.bind(options);
+    const turns = new SmoothWeighted(() => options.random());
+    this.#scores = new TieBreak(turns);
+    this.#fallback = new TieBreak(turns);
+    this.#log = new FaultLog({
+      log: options.log,
+      now: () => options.now(),
+      fields: { pool: options.pool, strategy: this.name, version: this.version },
+    });
+    this.#strategy = createInstance({
+      plugin,
+      options: options.options,
+      pool: options.pool,
+      now: () => options.now(),
+      random: () => options.random(),
+      log: options.log,
+      previous: previous?.name === plugin.name ? previous.snapshot : undefined,
+    });
+    this.#asksPick = this.#strategy.pick !== undefined;
+    this.setBackends(options.backends);
+  }
+
+  /** Of all methods, since the instance was made. */
+  get faults(): number {
+    return this.#faults;
+  }
+
+  /** Least connections answers everything until a new instance is made. */
+  get quarantined(): boolean {
+    return this.#quarantined;
+  }
+
+  /** The strategy sees `candidates` only as a frozen copy: best leave them unfrozen, that is faster. */
+  pick(candidates: Candidates, context: PickContext): Pick {
+    if (this.#quarantined || this.#inside) return this.#leastConnections(candidates);
+    this.#inside = true;
+    try {
+      const backend = this.#asksPick
+        ? this.#askPick(candidates, context)
+        : this.#askScores(candidates, context);
+      this.#faultsInARow = 0;
+      return { backend, fallback: false };
+    } catch (thrown) {
+      this.#pickFailed(faultOf(this.#asksPick ? "pick" : "score", thrown));
+      return this.#leastConnections(candidates);
+    } finally {
+      this.#inside = false;
+      this.#tellWaiting();
+    }
+  }
+
+  /** The request is about to be sent, whoever placed it. */
+  onStart(attempt: Attempt): void {
+    this.#running++;
+    this.#tell("onStart", attempt);
+  }
+
+  onResponse(attempt: Attempt, head: AttemptHead): void {
+    this.#tell("onResponse", attempt, head);
+  }
+
+  /** Exactly once after every `onStart` of this host, also after `dispose`. */
+  onEnd(attempt: Attempt, end: AttemptEnd): void {
+    this.#running--;
+    this.#tell("onEnd", attempt, end);
+    this.#disposeWhenQuiet();
+  }
+
+  /** The pool has other backends now. */
+  setBackends(list: readonly Backend[]): void {
+    this.#backends = Object.freeze([...list]);
+    this.#tell("onPoolChange", this.#backends);
+  }
+
+  healthChanged(backend: Backend, from: Health, to: Health): void {
+    this.#tell("onHealthChange", backend, from, to);
+  }
+
+  /** What the strategy leaves to the next one of its name: a deep copy, undefined if it leaves nothing. */
+  takeSnapshot(): unknown {
+    if (this.#inside || this.#strategy.snapshot === undefined) return undefined;
+    this.#inside = true;
+    try {
+      const snapshot = this.#strategy.snapshot();
+      if (isThenable(snapshot)) throw snapshotFault(snapshot);
+      return structuredClone(snapshot);
+    } catch (thrown) {
+      this.#count(faultOf("snapshot", thrown));
+      return undefined;
+    } finally {
+      this.#inside = false;
+      this.#tellWaiting();
+    }
+  }
+
+  /** Another host takes over. The strategy is told when the last attempt it knows has ended. */
+  dispose(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    this.#disposeWhenQuiet();
+  }
+
+  #disposeWhenQuiet(): void {
+    if (!this.#retired || this.#disposed || this.#running > 0) return;
+    this.#tell("dispose");
+    this.#disposed = true;
+  }
+
+  #askPick(candidates: Candidates, context: PickContext): Backend | null {
+    const answer: unknown = this.#strategy.pick?.(this.#frozen.of(candidates), context);
+    if (answer === null) return null;
+    if (candidates.includes(answer as Backend)) return answer as Backend;
+    throw pickFault(answer, this.#backends.includes(answer as Backend));
+  }
+
+  #askScores(candidates: Candidates, context: PickContext): Backend | null {
+    const scores = this.#scores;
+    scores.begin();
+    for (const backend of candidates) {
+      const score: unknown = this.#strategy.score?.(backend, context);
+      // Only NaN differs from itself.
+      if (typeof score !== "number" || score !== score || score === -Infinity) {
+        throw scoreFault(backend, score);
+      }
+      scores.offer(backend, score);
+    }
+    return scores.winner();
+  }
+
+  #leastConnections(candidates: Candidates): Pick {
+    const fallback = this.#fallback;
+    fallback.begin();
+    for (const backend of candidates) fallback.offer(backend, backend.inFlight / backend.weight);
+    return { backend: fallback.winner(), fallback: true };
+  }
+
+  #tell(hook: Hook, one?: unknown, two?: unknown, three?: unknown): void {
+    if (this.#disposed) return;
+    if (this.#inside) {
+      this.#waiting.push([hook, one, two, three]);
+      return;
+    }
+    this.#inside = true;
+    try {
+      const method = this.#strategy[hook] as ((...news: unknown[]) => unknown) | undefined;
+      if (method === undefined) return;
+      const answer = method.call(this.#strategy, one, two, three);
+      if (answer !== undefined) onRejection(answer, (reason) => this.#count(faultOf(hook, reason)));
+    } catch (thrown) {
+      this.#count(faultOf(hook, thrown));
+    } finally {
+      this.#inside = false;
+      this.#tellWaiting();
+    }
+  }
+
+  /** Calls never overlap: news that came during a call is told after it. */
+  #tellWaiting(): void {
+    const news = this.#waiting.shift();
+    if (news !== undefined) this.#tell(...news);
+  }
+
+  #pickFailed(fault: StrategyFault): void {
+    this.#count(fault);
+    this.#faultsInARow++;
+    if (this.#faultsInARow < QUARANTINE_AFTER) return;
+    this.#quarantined = true;
+    this.#log.quarantined(fault, this.#faultsInARow, this.#faults);
+  }
+
+  #count(fault: StrategyFault): void {
+    this.#faults++;
+    this.#log.report(fault, this.#faults);
+    this.#onFault?.(fault);
+  }
+}

@@ -1,0 +1,128 @@
+import { ConfigError, type Problem } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { Backend, Strategy, StrategyEnv, StrategyLogger, StrategyPlugin } from "../plugin.ts";
+import { describeThrown, describeValue, isThenable } from "./describe.ts";
+import { ignoreRejection } from "./fault.ts";
+
+export interface InstanceOptions {
+  readonly plugin: StrategyPlugin<unknown>;
+  /** As the config gives them. */
+  readonly options: unknown;
+  readonly pool: string;
+  now(): number;
+  random(): number;
+  readonly log: Logger;
+  /** What the instance before this one left, if the names are equal. */
+  readonly previous: unknown;
+}
+
+/** One strategy instance for one pool. Throws ConfigError when the plugin refuses or makes no strategy. */
+export function createInstance(options: InstanceOptions): Strategy {
+  const parsed = parseOptions(options);
+  const path = `pools.${options.pool}.strategy`;
+  let strategy: unknown;
+  try {
+    strategy = options.plugin.create(createEnv(options, parsed));
+  } catch (thrown) {
+    throw refusal(path, `create threw: ${describeThrown(thrown)}`, thrown);
+  }
+  ignoreRejection(strategy);
+  if (typeof strategy !== "object" || strategy === null || isThenable(strategy)) {
+    throw refusal(
+      path,
+      `create returned ${describeValue(strategy)}, but it must return a strategy object`,
+    );
+  }
+  const problems = methodProblems(path, strategy);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return strategy;
+}
+
+function parseOptions({ plugin, options, pool }: InstanceOptions): unknown {
+  const path = `pools.${pool}.strategy.options`;
+  if (plugin.parseOptions === undefined) {
+    if (options === undefined) return undefined;
+    throw refusal(path, `${plugin.name} takes no options, found ${describeValue(options)}`);
+  }
+  let parsed: unknown;
+  try {
+    parsed = plugin.parseOptions(options);
+  } catch (thrown) {
+    throw refusal(path, `${plugin.name} rejects its options: ${describeThrown(thrown)}`, thrown);
+  }
+  ignoreRejection(parsed);
+  if (isThenable(parsed)) {
+    throw refusal(path, "parseOptions returned a Promise, but it must return the options at once");
+  }
+  return parsed;
+}
+
+const METHODS = [
+  "score",
+  "pick",
+  "onPoolChange",
+  "onHealthChange",
+  "onStart",
+  "onResponse",
+  "onEnd",
+  "snapshot",
+  "dispose",
+] as const satisfies readonly (keyof Strategy)[];
+
+function methodProblems(path: string, strategy: Strategy): Problem[] {
+  const problems: Problem[] = [];
+  for (const method of METHODS) {
+    const value: unknown = strategy[method];
+    if (value === undefined || typeof value === "function") continue;
+    problems.push({
+      path,
+      message: `${method} is ${describeValue(value)}, but it must be a function`,
+    });
+  }
+  if (strategy.score === undefined && strategy.pick === undefined) {
+    problems.push({ path, message: "create returned a strategy with neither score nor pick" });
+  }
+  return problems;
+}
+
+function createEnv(options: InstanceOptions, parsed: unknown): StrategyEnv<unknown> {
+  const { now, random } = options;
+  return Object.freeze({
+    pool: options.pool,
+    options: parsed,
+    log: createLogger(options),
+    now: () => now(),
+    random: () => random(),
+    perBackend,
+    previous: options.previous,
+  });
+}
+
+/**
+ * Kept by the backend object, which lives as long as its place in the pool, plus the time that its
+ * last attempts take: those still find their state.
+ */
+function perBackend<S>(init: (backend: Backend) => S): (backend: Backend) => S {
+  const states = new WeakMap<Backend, { readonly state: S }>();
+  return (backend) => {
+    let entry = states.get(backend);
+    if (entry === undefined) {
+      entry = { state: init(backend) };
+      states.set(backend, entry);
+    }
+    return entry.state;
+  };
+}
+
+function createLogger({ log, pool, plugin }: InstanceOptions): StrategyLogger {
+  const fields = { pool, strategy: plugin.name };
+  return Object.freeze({
+    info: (message: string) => log.info(String(message), fields),
+    warn: (message: string) => log.warn(String(message), fields),
+    error: (message: string) => log.error(String(message), fields),
+  });
+}
+
+function refusal(path: string, message: string, cause?: unknown): ConfigError {
+  return new ConfigError([{ path, message }], { cause });
+}
