@@ -1,0 +1,7 @@
+/** One message body, read once, piece by piece; whoever does not read holds the sender back. */
+export interface ByteReader {
+  /** The next bytes (never empty), null at the proper end. Rejects when the body is broken. Never called again before it settled. */
+  read(): Promise<Uint8Array | null>;
+  /** Nobody wants the rest. Safe to call at any time, more than once. A pending `read` settles. */
+  cancel(): void;
+}

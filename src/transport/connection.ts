@@ -1,0 +1,120 @@
+import type { Socket } from "bun";
+
+/** Whoever a connection belongs to at the moment: an exchange, or the store of idle ones. */
+export interface ConnectionOwner {
+  onData(connection: Connection, bytes: Buffer): void;
+  /** Everything that `write` had to keep has gone out. */
+  onDrain(connection: Connection): void;
+  /** The backend ended the stream cleanly; `onClosed` follows. */
+  onEnd(connection: Connection): void;
+  /** The connection is gone; `error` when it was reset. Not called when we closed it ourselves. */
+  onClosed(connection: Connection, error: Error | undefined): void;
+}
+
+/** One open connection to a backend. It moves bytes and knows nothing about HTTP. */
+export class Connection {
+  /** Monotonic milliseconds. */
+  readonly openedAt: number;
+  owner: ConnectionOwner;
+  /** It lay idle before: the backend may close it at the moment we use it. */
+  reused = false;
+  /** Bytes were handed to the kernel since the owner last set this to false. */
+  wrote = false;
+  /** Monotonic milliseconds until which it may lie idle; kept by the store of idle connections. */
+  idleUntil = 0;
+
+  readonly #socket: Socket<Connection | null>;
+  readonly #onGone: () => void;
+  /** What the kernel did not take yet. */
+  #unsent: Uint8Array[] = [];
+  #paused = false;
+  #open = true;
+
+  constructor(
+    socket: Socket<Connection | null>,
+    openedAt: number,
+    owner: ConnectionOwner,
+    onGone: () => void,
+  ) {
+    this.#socket = socket;
+    this.openedAt = openedAt;
+    this.owner = owner;
+    this.#onGone = onGone;
+    socket.data = this;
+  }
+
+  /** False: the backend or we have closed it. */
+  get usable(): boolean {
+    return this.#open && this.#socket.readyState === 1;
+  }
+
+  /** Nothing that `write` was given is still here. */
+  get flushed(): boolean {
+    return this.#unsent.length === 0;
+  }
+
+  /** True: the kernel took everything. False: wait for `onDrain` (or `onClosed`) before writing more. */
+  write(bytes: Uint8Array): boolean {
+    if (this.#unsent.length > 0) {
+      this.#unsent.push(bytes);
+      return false;
+    }
+    const sent = this.#open ? this.#socket.write(bytes) : -1;
+    if (sent > 0) this.wrote = true;
+    if (sent === bytes.length) return true;
+    // Closed under our hands: should Bun have nothing more to say about it, the owner is told all the same.
+    if (sent === -1) queueMicrotask(() => this.closed(undefined));
+    this.#unsent.push(sent > 0 ? bytes.subarray(sent) : bytes);
+    return false;
+  }
+
+  /** Stops reading, so that the backend is held back by its full send buffer. */
+  pause(): void {
+    if (this.#paused || !this.#open) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#open) this.#socket.resume();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Ends it properly (FIN). Nothing may be unsent. */
+  close(): void {
+    if (this.#leave()) this.#socket.end();
+  }
+
+  /** Ends it at once (RST), so that the backend cannot take what it got for a complete message. */
+  reset(): void {
+    if (this.#leave()) this.#socket.terminate();
+  }
+
+  /** Called by the socket handlers. */
+  drained(): void {
+    if (this.#unsent.length === 0) return;
+    const rest = this.#unsent;
+    this.#unsent = [];
+    for (const bytes of rest) this.write(bytes);
+    if (this.#unsent.length === 0) this.owner.onDrain(this);
+  }
+
+  /** Called by the socket handlers. */
+  closed(error: Error | undefined): void {
+    if (this.#leave()) this.owner.onClosed(this, error);
+  }
+
+  /** Whether it was still open. */
+  #leave(): boolean {
+    if (!this.#open) return false;
+    this.#open = false;
+    this.#unsent = [];
+    this.#onGone();
+    return true;
+  }
+}
