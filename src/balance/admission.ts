@@ -1,0 +1,61 @@
+import { PoolBackend } from "../pool/backend.ts";
+import { type Counters, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN } from "../pool/counters.ts";
+import { Lease } from "../pool/lease.ts";
+import type { Pool } from "../pool/pool.ts";
+
+/**
+ * Takes what a request needs to be sent to a backend: its lease and, if the backend is coming back
+ * from an ejection, the trial. Null when another worker was quicker with either: drop this candidate
+ * and pick again.
+ */
+export function admit(pool: Pool, backend: PoolBackend, worker: number): Admission | null {
+  const { counters } = pool;
+  const row = PoolBackend.rowOf(backend);
+  const lease = Lease.take(counters, row, worker, PoolBackend.configOf(backend).maxInFlight);
+  if (lease === null) return null;
+  if (counters.ejection(row) !== EJECTION_TRIAL_OPEN)
+    return new Admission(counters, row, worker, lease, false);
+  const won = counters.changeEjection(row, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + worker);
+  if (won) return new Admission(counters, row, worker, lease, true);
+  lease.release();
+  return null;
+}
+
+/** The right to one attempt at one backend. `release` must be called under every ending; it acts once. */
+export class Admission {
+  readonly row: number;
+  readonly worker: number;
+  readonly #counters: Counters;
+  readonly #lease: Lease;
+  #trial: boolean;
+
+  constructor(counters: Counters, row: number, worker: number, lease: Lease, trial: boolean) {
+    this.row = row;
+    this.worker = worker;
+    this.#counters = counters;
+    this.#lease = lease;
+    this.#trial = trial;
+  }
+
+  /** True once, if this attempt was the backend's trial: whoever asks must report how it went. */
+  takeTrial(): boolean {
+    const trial = this.#trial;
+    this.#trial = false;
+    return trial;
+  }
+
+  /**
+   * Gives the lease back. A trial that nobody took an answer from is open again, so that a client
+   * which went away, or a fault of our own, cannot keep the backend ejected.
+   */
+  release(): void {
+    if (this.takeTrial()) {
+      this.#counters.changeEjection(
+        this.row,
+        EJECTION_TRIAL_TAKEN + this.worker,
+        EJECTION_TRIAL_OPEN,
+      );
+    }
+    this.#lease.release();
+  }
+}

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import { admit } from "../../src/balance/admission.ts";
+import type { PoolBackend } from "../../src/pool/backend.ts";
+import {
+  EJECTION_NONE,
+  EJECTION_ON,
+  EJECTION_TRIAL_OPEN,
+  EJECTION_TRIAL_TAKEN,
+} from "../../src/pool/counters.ts";
+import type { Pool } from "../../src/pool/pool.ts";
+import { backendConfig, newPool } from "../_support/pools.ts";
+
+function only(pool: Pool): PoolBackend {
+  const [backend] = pool.backends;
+  if (!backend) throw new Error("no backend");
+  return backend;
+}
+
+describe("admission", () => {
+  test("counts one request in flight until it is released, once", () => {
+    const pool = newPool(1);
+    const admission = admit(pool, only(pool), 1);
+    expect(pool.counters.inFlight(0)).toBe(1);
+    admission?.release();
+    admission?.release();
+    expect(pool.counters.inFlight(0)).toBe(0);
+    expect(pool.counters.ejection(0)).toBe(EJECTION_NONE);
+  });
+
+  test("a backend that reached its limit is refused and holds nothing", () => {
+    const pool = newPool([backendConfig("a", { maxInFlight: 1 })]);
+    expect(admit(pool, only(pool), 0)).not.toBeNull();
+    expect(admit(pool, only(pool), 1)).toBeNull();
+    expect(pool.counters.inFlight(0)).toBe(1);
+  });
+
+  test("an open trial is won by one worker; the other gets nothing and its lease is gone", () => {
+    const pool = newPool(1);
+    pool.counters.setEjection(0, EJECTION_TRIAL_OPEN, 5);
+    const open = pool.counters.changeEjection.bind(pool.counters);
+    // Worker 0 wins between worker 1's look at the state and its attempt to take it.
+    pool.counters.changeEjection = (row, from, to) => {
+      pool.counters.changeEjection = open;
+      expect(admit(pool, only(pool), 0)?.takeTrial()).toBe(true);
+      return open(row, from, to);
+    };
+    expect(admit(pool, only(pool), 1)).toBeNull();
+    expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN + 0);
+    expect(pool.counters.inFlight(0)).toBe(1);
+  });
+
+  test("sent anyway to an ejected backend, a request is no trial", () => {
+    const pool = newPool(1);
+    pool.counters.setEjection(0, EJECTION_ON, 5);
+    const admission = admit(pool, only(pool), 0);
+    expect(admission?.takeTrial()).toBe(false);
+    admission?.release();
+    expect(pool.counters.ejection(0)).toBe(EJECTION_ON);
+  });
+
+  test("a trial that ends without an answer is open again", () => {
+    const pool = newPool(1);
+    pool.counters.setEjection(0, EJECTION_TRIAL_OPEN, 5);
+    const admission = admit(pool, only(pool), 1);
+    expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN + 1);
+    admission?.release();
+    expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
+    expect(pool.counters.inFlight(0)).toBe(0);
+  });
+
+  test("a trial whose answer was taken stays taken: the master decides", () => {
+    const pool = newPool(1);
+    pool.counters.setEjection(0, EJECTION_TRIAL_OPEN, 5);
+    const admission = admit(pool, only(pool), 1);
+    expect(admission?.takeTrial()).toBe(true);
+    expect(admission?.takeTrial()).toBe(false);
+    admission?.release();
+    expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN + 1);
+  });
+});
