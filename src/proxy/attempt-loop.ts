@@ -1,0 +1,300 @@
+/** One request's way through its pool: candidates, pick, lease, send, and again if it may. */
+import { admit } from "../balance/admission.ts";
+import { decideNextStep, isConnectFailure } from "../balance/attempts.ts";
+import { type NoCandidates, selectCandidates } from "../balance/candidates.ts";
+import { Settlement } from "../balance/settle.ts";
+import { ProxyError } from "../errors.ts";
+import type { Candidates, Outcome, RequestInfo } from "../plugin.ts";
+import { PoolBackend } from "../pool/backend.ts";
+import type { ByteReader } from "../transport/byte-reader.ts";
+import type { BackendResponse, Exchange } from "../transport/exchange.ts";
+import { TransportError } from "../transport/transport-error.ts";
+import { AttemptRun } from "./attempt.ts";
+import type { FrontAnswer, FrontRequest } from "./front.ts";
+import { requestHead, responseHeaders } from "./headers.ts";
+import type { ObservedRequest } from "./observer.ts";
+import { RequestBody } from "./request-body.ts";
+import { collectBody } from "./response-body.ts";
+import { authorityOf, type ServingPool } from "./serving-pool.ts";
+
+/** What all requests of a worker share. */
+export interface AttemptLoopContext {
+  /** This worker's cell in the counters. */
+  readonly worker: number;
+  readonly now: () => number;
+  /** Unique in the worker. */
+  readonly nextAttemptId: () => number;
+}
+
+export interface ForwardedRequest {
+  readonly front: FrontRequest;
+  readonly info: RequestInfo;
+  readonly observed: ObservedRequest | null;
+  /** Called once, when the answer has been sent or broken. */
+  readonly onEnd: (status: number | null, error: string | null) => void;
+}
+
+export class AttemptLoop {
+  readonly #context: AttemptLoopContext;
+  readonly #serving: ServingPool;
+  readonly #request: ForwardedRequest;
+  readonly #body: RequestBody | null;
+  readonly #tried = new Set<PoolBackend>();
+  /** Of all attempts, for the strategy; failures to connect included. */
+  #number = 0;
+  /** Of those that count for `retry.attempts`. */
+  #counted = 0;
+  #exchange: Exchange | null = null;
+  /** Why the whole request ends, whatever an attempt may say. */
+  #ended: ProxyError | null = null;
+  #deadline: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(context: AttemptLoopContext, serving: ServingPool, request: ForwardedRequest) {
+    this.#context = context;
+    this.#serving = serving;
+    this.#request = request;
+    const { body } = request.front;
+    const { maxBytes } = serving.config.body;
+    this.#body = body === null ? null : new RequestBody(body, maxBytes);
+  }
+
+  /** Rejects with a ProxyError, having told nobody. */
+  async run(): Promise<FrontAnswer> {
+    const { requestMs } = this.#serving.config.timeouts;
+    this.#request.front.onGone(() => {
+      this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
+    });
+    if (requestMs !== null) {
+      this.#deadline = setTimeout(() => {
+        const message = "the request took longer than timeouts.request";
+        this.#end(new ProxyError("request_timeout", message, { source: "backend" }));
+      }, requestMs);
+    }
+    this.#serving.budget?.request();
+    try {
+      return await this.#attempts();
+    } catch (error) {
+      this.#clearDeadline();
+      this.#body?.cancel();
+      throw this.#ended ?? error;
+    }
+  }
+
+  #end(reason: ProxyError): void {
+    this.#ended ??= reason;
+    this.#exchange?.abort(this.#ended);
+  }
+
+  async #attempts(): Promise<FrontAnswer> {
+    for (let failure: ProxyError | null = null; ;) {
+      if (this.#ended !== null) throw this.#ended;
+      const answer = await this.#send(this.#start(failure));
+      if (!(answer instanceof ProxyError)) return answer;
+      failure = answer;
+    }
+  }
+
+  /**
+   * Picks and takes the lease in one tick. Throws what the client gets when there is nobody to
+   * pick: the `failure` of the attempt before, if there was one.
+   */
+  #start(failure: ProxyError | null): AttemptRun {
+    const { pool, host } = this.#serving;
+    const { info, observed, front } = this.#request;
+    let dropped = new Set(this.#tried);
+    for (let lastLook = false; ;) {
+      const { candidates, failOpen, none } = selectCandidates(pool, dropped);
+      if (none === "tried" && dropped.size > this.#tried.size && !lastLook) {
+        // Other workers took every place first. The state has moved on, perhaps to failing open.
+        lastLook = true;
+        dropped = new Set(this.#tried);
+        continue;
+      }
+      if (none !== null) throw failure ?? noBackend(none);
+      const attempt = this.#number + 1;
+      const context = Object.freeze({ request: info, attempt, failOpen });
+      const pick = host.pick(candidates as unknown as Candidates, context);
+      if (pick.backend === null) {
+        const message = "the strategy refused the request";
+        throw failure ?? new ProxyError("strategy_refused", message, { source: "proxy" });
+      }
+      const backend = pick.backend as PoolBackend;
+      const admission = admit(pool, backend, this.#context.worker);
+      if (admission === null) {
+        dropped.add(backend);
+        continue;
+      }
+      this.#number++;
+      this.#tried.add(backend);
+      return new AttemptRun({
+        id: this.#context.nextAttemptId(),
+        number: this.#number,
+        backend,
+        request: info,
+        admission,
+        settlement: new Settlement(this.#serving.settlement, admission),
+        host,
+        now: this.#context.now,
+        observed:
+          observed?.attemptStarting({
+            number: this.#number,
+            pool: pool.name,
+            backend,
+            strategy: { name: host.name, version: host.version },
+            candidates: candidates.length,
+            inFlight: backend.inFlight - 1,
+            fallback: pick.fallback,
+            target: front.target,
+            host: this.#backendHost(backend),
+          }) ?? null,
+      });
+    }
+  }
+
+  /** The answer, or the failure after which another candidate may be tried. Rejects when none may. */
+  async #send(run: AttemptRun): Promise<FrontAnswer | ProxyError> {
+    for (let reconnected = false; ; reconnected = true) {
+      try {
+        const response = await this.#exchangeWith(run, reconnected);
+        return await this.#answer(run, response);
+      } catch (error) {
+        const failure = this.#ended ?? asProxyError(error);
+        if (!(failure instanceof TransportError) || run.responded) {
+          run.end(outcomeOf(failure), failure.code);
+          throw failure;
+        }
+        if (!isConnectFailure(failure) && !reconnected) this.#counted++;
+        const step = decideNextStep({
+          failure,
+          method: this.#request.front.method,
+          bodyReplayable: this.#body?.replayable ?? true,
+          attempts: this.#counted,
+          reconnected,
+          retry: this.#serving.config.retry,
+          budget: this.#serving.budget ?? NO_BUDGET,
+        });
+        if (step === "reconnect") continue;
+        run.end(failure.outcome, failure.code);
+        if (step === "stop") throw failure;
+        return failure;
+      }
+    }
+  }
+
+  #exchangeWith(run: AttemptRun, fresh: boolean): Promise<BackendResponse> {
+    const { front, info } = this.#request;
+    const { bodyLength } = this;
+    this.#exchange = this.#serving.transport(run.backend).send({
+      method: front.method,
+      head: requestHead(front, {
+        host: this.#backendHost(run.backend),
+        clientHost: info.host,
+        clientAddress: info.clientAddress,
+        framing: bodyLength,
+        set: run.observed?.headers ?? [],
+        remove: run.observed?.removed ?? [],
+      }),
+      body: this.#body?.pass() ?? null,
+      bodyLength: typeof bodyLength === "number" ? bodyLength : null,
+      fresh,
+      onConnect: (durationMs) => run.observed?.connected(durationMs),
+    });
+    return this.#exchange.response;
+  }
+
+  /** A length, `chunked`, or null when the request has no body and says nothing about it. */
+  get bodyLength(): number | "chunked" | null {
+    const { headers } = this.#request.front;
+    const length = headers.get("content-length");
+    if (length !== null) return Number(length);
+    return this.#body === null ? null : "chunked";
+  }
+
+  #backendHost(backend: PoolBackend): string {
+    const { host } = this.#request.info;
+    if (this.#serving.config.hostHeader === "preserve" && host !== "") return host;
+    return authorityOf(PoolBackend.configOf(backend).address);
+  }
+
+  async #answer(run: AttemptRun, response: BackendResponse): Promise<FrontAnswer> {
+    run.respond(response);
+    const { config } = this.#serving;
+    const { status, body } = response;
+    const finish = (outcome: Outcome, error: string | null): void => {
+      this.#clearDeadline();
+      this.#body?.cancel();
+      run.end(outcome, error);
+      this.#request.onEnd(status, error);
+    };
+    const headers = responseHeaders(response.headers, body === null);
+    if (body === null) {
+      finish("ok", null);
+      return { status, headers, body: null, idleMs: null };
+    }
+    const { bodyLength } = response;
+    const collected =
+      bodyLength !== null && bodyLength <= config.body.bufferBytes ? await collectBody(body) : body;
+    if (collected instanceof Uint8Array) {
+      finish("ok", null);
+      return { status, headers, body: collected, idleMs: null };
+    }
+    const idleMs = isEventStream(response) ? null : config.timeouts.idleMs;
+    return { status, headers, body: this.#watched(collected, finish), idleMs };
+  }
+
+  /** Passes a streamed body on and notices how it ends. */
+  #watched(body: ByteReader, finish: (outcome: Outcome, error: string | null) => void): ByteReader {
+    return {
+      read: async () => {
+        try {
+          const bytes = await body.read();
+          if (bytes === null) finish("ok", null);
+          return bytes;
+        } catch (error) {
+          const failure = this.#ended ?? asProxyError(error);
+          finish(outcomeOf(failure), failure.code);
+          throw failure;
+        }
+      },
+      cancel: () => {
+        this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
+        body.cancel();
+        finish("client_gone", "client_gone");
+      },
+    };
+  }
+
+  #clearDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#deadline = null;
+  }
+}
+
+const NO_BUDGET = { tryRetry: () => false };
+
+const NO_CANDIDATES: Record<NoCandidates, string> = {
+  draining: "every backend of the pool is draining",
+  down: "every backend of the pool is down",
+  full: "every backend of the pool is at its limit",
+  tried: "no further backend is available",
+};
+
+function noBackend(none: NoCandidates): ProxyError {
+  return new ProxyError("no_backend_available", NO_CANDIDATES[none], { source: "proxy" });
+}
+
+function asProxyError(error: unknown): ProxyError {
+  if (error instanceof ProxyError) return error;
+  return new ProxyError("internal_error", "the proxy failed", { source: "proxy", cause: error });
+}
+
+/** What did not go wrong at the backend must not be held against it. */
+function outcomeOf(failure: ProxyError): Outcome {
+  if (failure instanceof TransportError) return failure.outcome;
+  return failure.code === "request_timeout" ? "timeout" : "client_gone";
+}
+
+function isEventStream(response: BackendResponse): boolean {
+  const type = response.headers.find(([name]) => name.toLowerCase() === "content-type");
+  return type?.[1].toLowerCase().startsWith("text/event-stream") ?? false;
+}

@@ -1,0 +1,99 @@
+import type { Admission } from "../balance/admission.ts";
+import type { Settlement } from "../balance/settle.ts";
+import type { Attempt, HeaderReader, Outcome, RequestInfo } from "../plugin.ts";
+import type { PoolBackend } from "../pool/backend.ts";
+import type { StrategyHost } from "../strategy/host.ts";
+import type { ResponseHead } from "../transport/exchange.ts";
+import type { HeaderField } from "./front.ts";
+import type { ObservedAttempt } from "./observer.ts";
+
+export interface AttemptRunOptions {
+  readonly id: number;
+  readonly number: number;
+  readonly backend: PoolBackend;
+  readonly request: RequestInfo;
+  readonly admission: Admission;
+  readonly settlement: Settlement;
+  /** The strategy instance that was current at the start; it gets the end too, even after a swap. */
+  readonly host: StrategyHost;
+  readonly observed: ObservedAttempt | null;
+  readonly now: () => number;
+}
+
+/** The books of one attempt: started once, ended once, whatever happens in between. */
+export class AttemptRun {
+  readonly backend: PoolBackend;
+  readonly observed: ObservedAttempt | null;
+  readonly #options: AttemptRunOptions;
+  readonly #attempt: Attempt;
+  #status: number | null = null;
+  #firstByteMs: number | null = null;
+  #ended = false;
+
+  constructor(options: AttemptRunOptions) {
+    this.#options = options;
+    this.backend = options.backend;
+    this.observed = options.observed;
+    this.#attempt = {
+      id: options.id,
+      backend: options.backend,
+      number: options.number,
+      request: options.request,
+      startedAt: options.now(),
+    };
+    options.host.onStart(this.#attempt);
+  }
+
+  /** Whether the response head is there: from then on nothing is repeated. */
+  get responded(): boolean {
+    return this.#status !== null;
+  }
+
+  respond(head: ResponseHead): void {
+    this.#status = head.status;
+    this.#firstByteMs = this.#options.now() - this.#attempt.startedAt;
+    this.#options.settlement.responded(head.status);
+    this.observed?.responded(head.status);
+    this.#options.host.onResponse(this.#attempt, {
+      status: head.status,
+      firstByteMs: this.#firstByteMs,
+      headers: new FieldReader(head.headers),
+      upgraded: false,
+    });
+  }
+
+  /** Only the first call counts. `error` is our error code, null when it went well. */
+  end(outcome: Outcome, error: string | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { admission, settlement, host, now } = this.#options;
+    settlement.ended(outcome);
+    admission.release();
+    this.observed?.ended({ outcome, status: this.#status, error });
+    host.onEnd(this.#attempt, {
+      outcome,
+      status: this.#status,
+      firstByteMs: this.#firstByteMs,
+      durationMs: now() - this.#attempt.startedAt,
+    });
+  }
+}
+
+/** Finds fields by name without building an object for those who never ask. */
+class FieldReader implements HeaderReader {
+  readonly #fields: readonly HeaderField[];
+
+  constructor(fields: readonly HeaderField[]) {
+    this.#fields = fields;
+  }
+
+  get(name: string): string | null {
+    const wanted = name.toLowerCase();
+    const values = this.#fields.filter(([field]) => field.toLowerCase() === wanted);
+    return values.length === 0 ? null : values.map(([, value]) => value).join(", ");
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What the handler needs of the side that faces clients. `serve-front.ts` gives it over Bun.serve;
+ * another front can be put in its place without touching the attempt loop.
+ */
+import type { HeaderReader } from "../plugin.ts";
+import type { ByteReader } from "../transport/byte-reader.ts";
+
+/** Name and value as they appear on the wire; latin-1. */
+export type HeaderField = readonly [name: string, value: string];
+
+export interface FrontRequest {
+  /** As sent; case matters. */
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  /**
+   * Path and query, in origin form. What is not one (`*`, the authority of CONNECT) comes as it was
+   * sent and does not start with `/`.
+   */
+  readonly target: string;
+  readonly headers: HeaderReader & {
+    forEach(each: (value: string, name: string) => void): void;
+  };
+  /** The connection's other end; empty on a unix socket. */
+  readonly peerAddress: string;
+  /** Null: no body. Untouched until somebody reads. */
+  readonly body: ByteReader | null;
+  /** Calls back at most once, when the client's connection ends before the answer began. */
+  onGone(callback: () => void): void;
+}
+
+export interface FrontAnswer {
+  readonly status: number;
+  readonly headers: readonly HeaderField[];
+  /**
+   * Bytes: sent with their length. A reader: streamed; `cancel` is called when the client goes
+   * away, a rejection of `read` breaks the connection visibly. Null: no body; a Content-Length
+   * among `headers` (HEAD, 304) is kept.
+   */
+  readonly body: Uint8Array | ByteReader | null;
+  /**
+   * A streamed answer is broken off when the client takes nothing for this many milliseconds;
+   * null: it may take its time.
+   */
+  readonly idleMs: number | null;
+}
+
+/** Never rejects. */
+export type Handler = (request: FrontRequest) => Promise<FrontAnswer>;
+
+/** A listening front. */
+export interface Front {
+  /** From now on every answer says `Connection: close`. */
+  closeConnections(): void;
+  /** No new connections; resolves when all that ran has ended. */
+  stop(): Promise<void>;
+  /** Ends everything that is still open. */
+  kill(): void;
+  /** Connections of clients with a request under way. */
+  readonly pendingRequests: number;
+}

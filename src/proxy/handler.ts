@@ -1,0 +1,100 @@
+import type { Config } from "../config/config.ts";
+import { ProxyError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { RequestInfo } from "../plugin.ts";
+import { AttemptLoop, type AttemptLoopContext } from "./attempt-loop.ts";
+import { errorAnswer, statusOf } from "./error-answer.ts";
+import type { FrontRequest, Handler } from "./front.ts";
+import type { ObservedRequest, RequestObserver } from "./observer.ts";
+import { bodyTooLarge } from "./request-body.ts";
+import { createRouter, type Router } from "./router.ts";
+import type { ServingPool } from "./serving-pool.ts";
+import { validateRequest } from "./validation.ts";
+
+export interface HandlerOptions {
+  readonly config: Pick<Config, "routes" | "pools">;
+  readonly pools: ReadonlyMap<string, ServingPool>;
+  readonly context: AttemptLoopContext;
+  /** Null: nobody watches. */
+  readonly observer: RequestObserver | null;
+  readonly log: Logger;
+  /** Unique over the whole program: the start of every request id of this worker. */
+  readonly requestIdPrefix: string;
+}
+
+/** Validates, routes, and hands the request to its pool; every failure becomes an answer. */
+export function createHandler(options: HandlerOptions): Handler {
+  const { context, pools, observer, log } = options;
+  const router = createRouter(options.config);
+  let requests = 0;
+
+  return async (front) => {
+    requests++;
+    const host = front.headers.get("host") ?? "";
+    const info = requestInfo(front, host);
+    const observed =
+      observer?.requestStarted({ request: front, host, clientAddress: info.clientAddress }) ?? null;
+    try {
+      validateRequest(front);
+      const serving = route(router, pools, info, observed);
+      refuseLargeBody(front, serving);
+      const answer = await new AttemptLoop(context, serving, {
+        front,
+        info,
+        observed,
+        onEnd: (status, error) => observed?.ended({ status, error }),
+      }).run();
+      return answer;
+    } catch (error) {
+      const failure = asProxyError(error, log);
+      const gone = failure.code === "client_gone";
+      observed?.ended({ status: gone ? null : statusOf(failure.code), error: failure.code });
+      return errorAnswer(failure, front, `${options.requestIdPrefix}${requests.toString(36)}`);
+    }
+  };
+}
+
+function requestInfo(front: FrontRequest, host: string): RequestInfo {
+  const { target } = front;
+  const mark = target.indexOf("?");
+  const { headers } = front;
+  return Object.freeze({
+    method: front.method,
+    path: mark < 0 ? target : target.slice(0, mark),
+    query: mark < 0 ? "" : target.slice(mark + 1),
+    host,
+    // Not the object itself: a strategy must not be able to change what the backend gets.
+    headers: { get: (name: string) => headers.get(name), has: (name: string) => headers.has(name) },
+    clientAddress: front.peerAddress,
+  });
+}
+
+function route(
+  router: Router,
+  pools: ReadonlyMap<string, ServingPool>,
+  info: RequestInfo,
+  observed: ObservedRequest | null,
+): ServingPool {
+  const routed = router(info.host, info.path);
+  const serving = routed === null ? undefined : pools.get(routed.pool);
+  if (routed === null || serving === undefined) {
+    throw new ProxyError("no_route", "no route matches this host and path", { source: "proxy" });
+  }
+  observed?.routed(routed.pool, routed.route);
+  return serving;
+}
+
+function refuseLargeBody(front: FrontRequest, serving: ServingPool): void {
+  const { maxBytes } = serving.config.body;
+  if (Number(front.headers.get("content-length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
+}
+
+function asProxyError(error: unknown, log: Logger): ProxyError {
+  if (error instanceof ProxyError && error.code !== "internal_error") return error;
+  const cause = error instanceof ProxyError ? error.cause : error;
+  log.error("the proxy failed", {
+    error: cause instanceof Error ? (cause.stack ?? "") : String(cause),
+  });
+  if (error instanceof ProxyError) return error;
+  return new ProxyError("internal_error", "the proxy failed", { source: "proxy", cause: error });
+}

@@ -1,0 +1,104 @@
+/** Which header fields cross the proxy, and which it adds. */
+import type { FrontRequest, HeaderField } from "./front.ts";
+
+/** Fields that concern one connection only (RFC 9110, 7.6.1), and those of old that mean the same. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/**
+ * Request fields that we write ourselves, or that a client must not decide because backends believe
+ * them. `Expect` is answered by Bun before we see the request.
+ */
+const REPLACED_IN_REQUEST = new Set([
+  "host",
+  "content-length",
+  "expect",
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-forwarded-server",
+  "x-real-ip",
+]);
+
+/** Our name in `Via` and `Proxy-Status`. */
+export const PSEUDONYM = "leastwise";
+
+export interface RequestHeadOptions {
+  /** Host field for the backend. */
+  readonly host: string;
+  /** What the client sent as Host. */
+  readonly clientHost: string;
+  readonly clientAddress: string;
+  /** Framing of the body: a length, `chunked`, or null for none. */
+  readonly framing: number | "chunked" | null;
+  /** Fields that take the place of the client's. */
+  readonly set: readonly HeaderField[];
+  /** Names (lower case) of the client's fields that are left out beside these. */
+  readonly remove: readonly string[];
+}
+
+/** Request line and fields as the backend gets them, with the empty line. */
+export function requestHead(request: FrontRequest, options: RequestHeadOptions): string {
+  const { headers } = request;
+  const named = namedByConnection(headers.get("connection"));
+  let fields = "";
+  headers.forEach((value, name) => {
+    if (HOP_BY_HOP.has(name) || REPLACED_IN_REQUEST.has(name) || named?.has(name)) return;
+    if (options.remove.includes(name) || options.set.some(([own]) => own === name)) return;
+    fields += `${name}: ${value}\r\n`;
+  });
+  for (const [name, value] of options.set) fields += `${name}: ${value}\r\n`;
+  if (options.framing === "chunked") fields += "transfer-encoding: chunked\r\n";
+  else if (options.framing !== null) fields += `content-length: ${options.framing}\r\n`;
+  const via = named?.has("via") ? null : headers.get("via");
+  return (
+    `${request.method} ${request.target} HTTP/1.1\r\nhost: ${options.host}\r\n${fields}` +
+    (options.clientAddress === "" ? "" : `x-forwarded-for: ${options.clientAddress}\r\n`) +
+    `x-forwarded-proto: ${request.scheme}\r\n` +
+    (options.clientHost === "" ? "" : `x-forwarded-host: ${options.clientHost}\r\n`) +
+    `via: ${via === null ? "" : `${via}, `}1.1 ${PSEUDONYM}\r\n\r\n`
+  );
+}
+
+/**
+ * The backend's fields as the client gets them. Content-Length stays only where no body follows
+ * (HEAD, 304): otherwise the front frames the body.
+ */
+export function responseHeaders(
+  fields: readonly HeaderField[],
+  keepContentLength: boolean,
+): HeaderField[] {
+  let named: Set<string> | null = null;
+  for (const [name, value] of fields) {
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
+    for (const each of namedByConnection(value) ?? []) (named ??= new Set()).add(each);
+  }
+  const kept: HeaderField[] = [];
+  for (const field of fields) {
+    const name = field[0].toLowerCase();
+    if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
+    if (name === "content-length" && !keepContentLength) continue;
+    kept.push(field);
+  }
+  return kept;
+}
+
+/** Lower-case names in a Connection field, without the usual ones that name nothing. */
+function namedByConnection(value: string | null): Set<string> | null {
+  if (value === null || value === "keep-alive" || value === "close") return null;
+  const names = value.split(",").map((name) => name.trim().toLowerCase());
+  // The body's framing is not theirs to remove (RFC 9112, 6.1): it is ours, written anew.
+  return new Set(names.filter((name) => name !== "" && name !== "host"));
+}

@@ -1,0 +1,219 @@
+/** The front over Bun.serve. The only file of the request path that knows Bun's Request and Response. */
+import type { SocketAddress } from "../config/config.ts";
+import type { ByteReader } from "../transport/byte-reader.ts";
+import type { Front, FrontAnswer, FrontRequest, Handler } from "./front.ts";
+import type { StallWatch } from "./stall-watch.ts";
+
+export interface ServeFrontOptions {
+  readonly address: SocketAddress;
+  /** Largest request body of any pool, in bytes. */
+  readonly maxBodyBytes: number;
+  readonly handler: Handler;
+  readonly stalls: StallWatch;
+}
+
+type Server = Bun.Server<undefined>;
+
+/** An idle keep-alive connection of a client is closed after this many seconds (nginx: 75). */
+const KEEP_ALIVE_SECONDS = 75;
+/**
+ * The same once a body was streamed. Bun counts from its last write, and a steady reader at 20 KB/s
+ * needs 200 s for the 4 MB that the kernel may hold by then; 255 is the most Bun takes.
+ */
+const STREAMED_KEEP_ALIVE_SECONDS = 255;
+/** Any value up to 4 ends the connection at Bun's next sweep. */
+const END_NOW_SECONDS = 1;
+
+/** Throws what Bun.serve throws (`EADDRINUSE`, `EACCES`). */
+export function serveFront(options: ServeFrontOptions): Front {
+  const { address, handler, stalls } = options;
+  let closing = false;
+
+  const shared = {
+    development: false,
+    maxRequestBodySize: options.maxBodyBytes,
+    async fetch(request: Request, server: Server): Promise<Response> {
+      // The answer may take longer than an idle connection may live: our own timers watch over it.
+      server.timeout(request, 0);
+      const answer = await handler(new ServeRequest(request, server));
+      return toResponse(answer, request, server, stalls, closing);
+    },
+    error(): Response {
+      return new Response(null, { status: 500 });
+    },
+  };
+  const server: Server =
+    "unix" in address
+      ? Bun.serve({ ...shared, unix: address.unix })
+      : Bun.serve({
+          ...shared,
+          hostname: address.hostname,
+          port: address.port,
+          reusePort: true,
+          idleTimeout: KEEP_ALIVE_SECONDS,
+        });
+
+  return {
+    closeConnections() {
+      closing = true;
+      server.closeIdleConnections();
+    },
+    stop: () => server.stop(),
+    kill() {
+      void server.stop(true);
+    },
+    get pendingRequests() {
+      return server.pendingRequests;
+    },
+  };
+}
+
+class ServeRequest implements FrontRequest {
+  readonly method: string;
+  readonly scheme = "http";
+  readonly target: string;
+  readonly headers: Headers;
+  readonly #request: Request;
+  readonly #server: Server;
+  #body: ByteReader | null | undefined;
+
+  constructor(request: Request, server: Server) {
+    this.#request = request;
+    this.#server = server;
+    this.method = request.method;
+    this.target = originForm(request.url);
+    this.headers = request.headers;
+  }
+
+  get peerAddress(): string {
+    return this.#server.requestIP(this.#request)?.address ?? "";
+  }
+
+  get body(): ByteReader | null {
+    this.#body ??= this.#request.body === null ? null : readerOf(this.#request.body);
+    return this.#body;
+  }
+
+  onGone(callback: () => void): void {
+    const { signal } = this.#request;
+    if (signal.aborted) callback();
+    else signal.addEventListener("abort", callback, { once: true });
+  }
+}
+
+/** Bun gives an absolute URL when there is a usable Host, else the target as it was sent. */
+function originForm(url: string): string {
+  const afterScheme = url.startsWith("/") ? -1 : url.indexOf("://");
+  const start = afterScheme < 0 ? 0 : url.indexOf("/", afterScheme + 3);
+  if (start < 0) return url;
+  // Bun leaves a fragment on the URL; a request target has none (RFC 9112, 3.2).
+  const end = url.indexOf("#", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+function readerOf(stream: ReadableStream<Uint8Array>): ByteReader {
+  const reader = stream.getReader();
+  return {
+    async read() {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return null;
+        if (value.length > 0) return value;
+      }
+    },
+    cancel() {
+      reader.cancel().catch(() => {});
+    },
+  };
+}
+
+function toResponse(
+  answer: FrontAnswer,
+  request: Request,
+  server: Server,
+  stalls: StallWatch,
+  closing: boolean,
+): Response {
+  const { body, status } = answer;
+  const headers = toHeaders(answer, closing);
+  if (body === null) {
+    server.timeout(request, KEEP_ALIVE_SECONDS);
+    if (request.method !== "HEAD" || headers.has("content-length")) {
+      return new Response(null, { status, headers });
+    }
+    // A null body would add `content-length: 0` to an answer whose length the backend left open.
+    return new Response(emptyStream(), { status, headers });
+  }
+  if (body instanceof Uint8Array) {
+    server.timeout(request, KEEP_ALIVE_SECONDS);
+    // Bun invents a Content-Type for bytes that have none, but not for a stream.
+    const sent = headers.has("content-type") ? body : wholeStream(body);
+    return new Response(sent as Uint8Array<ArrayBuffer> | ReadableStream, { status, headers });
+  }
+  return new Response(streamOf(body, answer.idleMs, request, server, stalls), { status, headers });
+}
+
+function toHeaders(answer: FrontAnswer, closing: boolean): Headers {
+  const headers = new Headers();
+  for (const [name, value] of answer.headers) headers.append(name, value);
+  if (closing) headers.set("connection", "close");
+  return headers;
+}
+
+function emptyStream(): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull(controller) {
+      controller.close();
+    },
+  });
+}
+
+/**
+ * Written and ended in one tick, and with room for all of it, a direct stream keeps its
+ * Content-Length (Bun 1.4.5; above the default high-water mark of 16 KiB it is chunked).
+ */
+function wholeStream(bytes: Uint8Array): ReadableStream {
+  const source = {
+    type: "direct" as const,
+    pull(controller: ReadableStreamDirectController) {
+      void controller.write(bytes as Uint8Array<ArrayBuffer>);
+      void controller.end();
+    },
+  };
+  return new ReadableStream(source, { highWaterMark: bytes.length + 1 });
+}
+
+function streamOf(
+  body: ByteReader,
+  idleMs: number | null,
+  request: Request,
+  server: Server,
+  stalls: StallWatch,
+): ReadableStream<Uint8Array> {
+  // Runs only while the client owes us room, not while we wait for the backend.
+  const stalled = (): void => {
+    body.cancel();
+    server.timeout(request, END_NOW_SECONDS);
+  };
+  let watch: ReturnType<StallWatch["watch"]> | null = null;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        watch?.stop();
+        const bytes = await body.read();
+        if (bytes === null) {
+          server.timeout(request, STREAMED_KEEP_ALIVE_SECONDS);
+          controller.close();
+          return;
+        }
+        if (idleMs !== null) watch = stalls.watch(idleMs, stalled);
+        controller.enqueue(bytes);
+      },
+      cancel() {
+        watch?.stop();
+        body.cancel();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

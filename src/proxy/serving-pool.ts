@@ -1,0 +1,60 @@
+import type { PoolConfig, SocketAddress } from "../config/config.ts";
+import { RetryBudget } from "../balance/retry-budget.ts";
+import type { SettlementOptions, SettlementReports } from "../balance/settle.ts";
+import type { PoolBackend } from "../pool/backend.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { StrategyHost } from "../strategy/host.ts";
+import type { Transport } from "../transport/exchange.ts";
+
+/** One pool as this worker serves it: live state, strategy instance and connections. */
+export class ServingPool {
+  readonly pool: Pool;
+  readonly host: StrategyHost;
+  /** Null: nothing is retried. */
+  readonly budget: RetryBudget | null;
+  readonly settlement: SettlementOptions;
+  readonly #transports: ReadonlyMap<PoolBackend, Transport>;
+
+  constructor(
+    pool: Pool,
+    host: StrategyHost,
+    transports: ReadonlyMap<PoolBackend, Transport>,
+    reports: SettlementReports,
+    now: () => number,
+  ) {
+    this.pool = pool;
+    this.host = host;
+    this.#transports = transports;
+    const { retry } = pool.config;
+    this.budget = retry === null ? null : new RetryBudget({ fraction: retry.budget, now });
+    this.settlement = {
+      counters: pool.counters,
+      failures: pool.config.ejection?.failures ?? null,
+      onFailing: (row) => reports.onFailing(row),
+      onTrialEnded: (row, ok) => reports.onTrialEnded(row, ok),
+    };
+  }
+
+  get config(): PoolConfig {
+    return this.pool.config;
+  }
+
+  transport(backend: PoolBackend): Transport {
+    const transport = this.#transports.get(backend);
+    if (transport === undefined) throw new Error(`no transport for backend ${backend.id}`);
+    return transport;
+  }
+
+  close(): void {
+    for (const transport of this.#transports.values()) transport.close();
+    this.host.dispose();
+  }
+}
+
+/** `host:port` for a Host field and for people; a unix socket has none. */
+export function authorityOf(address: SocketAddress): string {
+  if ("unix" in address) return "localhost";
+  const { hostname, port } = address;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return port === 80 ? host : `${host}:${port}`;
+}

@@ -1,0 +1,60 @@
+/**
+ * Notices that something made no progress for a while. One coarse timer serves all: a timer per
+ * request costs more than the request's own bookkeeping, and Bun's idle timer cuts slow but steady
+ * peers while it forgets those that stopped.
+ */
+export class StallWatch {
+  readonly #now: () => number;
+  readonly #watches = new Set<Watch>();
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** `onStall` is called once, at most a second late, unless `touch` or `stop` come first. */
+  watch(idleMs: number, onStall: () => void): Watch {
+    const watch = new Watch(this.#now, idleMs, onStall, this.#watches);
+    this.#watches.add(watch);
+    this.#timer ??= setInterval(() => this.#sweep(), 1000);
+    return watch;
+  }
+
+  #sweep(): void {
+    const now = this.#now();
+    for (const watch of this.#watches) watch.check(now);
+    if (this.#watches.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
+
+export class Watch {
+  readonly #now: () => number;
+  readonly #idleMs: number;
+  readonly #onStall: () => void;
+  readonly #running: Set<Watch>;
+  #since: number;
+
+  constructor(now: () => number, idleMs: number, onStall: () => void, running: Set<Watch>) {
+    this.#now = now;
+    this.#idleMs = idleMs;
+    this.#onStall = onStall;
+    this.#running = running;
+    this.#since = now();
+  }
+
+  touch(): void {
+    this.#since = this.#now();
+  }
+
+  check(now: number): void {
+    if (now - this.#since < this.#idleMs) return;
+    this.stop();
+    this.#onStall();
+  }
+
+  stop(): void {
+    this.#running.delete(this);
+  }
+}

@@ -1,0 +1,48 @@
+/** What a request must be before anything is done with it. */
+import { ProxyError } from "../errors.ts";
+import type { FrontRequest } from "./front.ts";
+
+/** `uri-host [ ":" port ]` (RFC 9110, 7.2), with the characters of reg-name but no user or path. */
+const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
+
+/** Returns the Host field; empty only for an HTTP/1.0 request that has none. Throws ProxyError. */
+export function validateRequest(request: FrontRequest): string {
+  const { method, headers, target } = request;
+  if (method === "CONNECT") {
+    throw new ProxyError("method_not_supported", "CONNECT is not supported: this is a gateway", {
+      source: "client",
+    });
+  }
+  if (method === "TRACE" || method === "TRACK") {
+    throw new ProxyError("method_not_supported", `${method} is not forwarded`, {
+      source: "client",
+    });
+  }
+  const host = headers.get("host") ?? "";
+  // A joined list of two Host fields has a comma, which no host has.
+  if (headers.has("host") && !HOST.test(host)) {
+    throw badRequest("the Host field must be one host name or address with an optional port");
+  }
+  if (!target.startsWith("/")) {
+    throw badRequest("the request target must be a path, for example /index.html");
+  }
+  if (headers.has("upgrade") && /\bupgrade\b/i.test(headers.get("connection") ?? "")) {
+    throw new ProxyError("upgrade_not_supported", "protocol upgrades are not supported", {
+      source: "client",
+    });
+  }
+  if (request.body === null && announcesBody(headers)) {
+    // Bun drops it: half a message is worse than none.
+    throw badRequest(`a ${method} request with a body is not supported`);
+  }
+  return host;
+}
+
+function announcesBody(headers: FrontRequest["headers"]): boolean {
+  const length = headers.get("content-length");
+  return (length !== null && length !== "0") || headers.has("transfer-encoding");
+}
+
+function badRequest(message: string): ProxyError {
+  return new ProxyError("bad_request", message, { source: "client" });
+}

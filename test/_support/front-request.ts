@@ -1,0 +1,18 @@
+import type { FrontRequest } from "../../src/proxy/front.ts";
+
+/** A client's request as a front would hand it on. */
+export function frontRequest(
+  given: Partial<Omit<FrontRequest, "headers">> & { headers?: Record<string, string> } = {},
+): FrontRequest {
+  const { headers, ...rest } = given;
+  return {
+    method: "GET",
+    scheme: "http",
+    target: "/",
+    peerAddress: "192.0.2.7",
+    body: null,
+    onGone: () => {},
+    ...rest,
+    headers: new Headers(headers ?? { host: "shop.example" }),
+  };
+}
