@@ -1,0 +1,148 @@
+import {
+  type Attributes,
+  type Context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer,
+} from "@opentelemetry/api";
+import type { Backend } from "../plugin.ts";
+import type { HeaderField } from "../proxy/front.ts";
+import type {
+  AttemptFacts,
+  ObservedAttempt,
+  ObservedRequest,
+  RequestEnd,
+  RequestFacts,
+} from "../proxy/observer.ts";
+import { AttemptSpan, attemptAttributes } from "./attempt-span.ts";
+import {
+  CLIENT_ADDRESS,
+  ERROR_TYPE,
+  HTTP_REQUEST_METHOD,
+  HTTP_REQUEST_METHOD_ORIGINAL,
+  HTTP_RESPONSE_STATUS_CODE,
+  HTTP_ROUTE,
+  METHOD_OTHER,
+  NETWORK_PEER_ADDRESS,
+  POOL,
+  SERVER_ADDRESS,
+  SERVER_PORT,
+  URL_PATH,
+  URL_QUERY,
+  URL_SCHEME,
+  USER_AGENT_ORIGINAL,
+} from "./attributes.ts";
+import { parseAuthority } from "./authority.ts";
+import type { BackendPeer } from "./backend-peer.ts";
+import { requestErrorType } from "./error-type.ts";
+import { redactQuery } from "./redact.ts";
+import type { RequestClock } from "./request-clock.ts";
+import { traceparentField } from "./trace-context.ts";
+
+const NO_FIELDS: readonly HeaderField[] = [];
+
+export interface RequestSpanOptions {
+  readonly tracer: Tracer;
+  readonly span: Span;
+  readonly clock: RequestClock;
+  /** The span's name without the route: the method, or `HTTP`. */
+  readonly name: string;
+  readonly method: MethodAttributes;
+  /** Whether the attempt's own context goes to the backend. */
+  readonly propagate: boolean;
+  /** The client's fields that no backend may see. */
+  readonly removed: readonly string[];
+  readonly peerOf: (backend: Backend) => BackendPeer;
+}
+
+/** The SERVER span of one request. It ends when the response body has been sent or broken. */
+export class RequestSpan implements ObservedRequest {
+  /** No span tells of the candidates that were not picked. */
+  readonly wantsDecision = false;
+  readonly #options: RequestSpanOptions;
+  readonly #context: Context;
+  #attempts = 0;
+
+  constructor(options: RequestSpanOptions) {
+    this.#options = options;
+    this.#context = trace.setSpan(ROOT_CONTEXT, options.span);
+  }
+
+  routed(pool: string, route: string | null): void {
+    const { span, name } = this.#options;
+    span.setAttribute(POOL, pool);
+    const path = route === null ? null : routePath(route);
+    if (path === null) return;
+    span.setAttribute(HTTP_ROUTE, path);
+    span.updateName(`${name} ${path}`);
+  }
+
+  attemptStarting(facts: AttemptFacts): ObservedAttempt {
+    const { tracer, clock, name, method, propagate, removed, peerOf } = this.#options;
+    const attributes = {
+      ...method,
+      ...attemptAttributes(facts, peerOf(facts.backend), this.#attempts),
+    };
+    this.#attempts += 1;
+    const span = tracer.startSpan(
+      name,
+      { kind: SpanKind.CLIENT, attributes, startTime: clock.now() },
+      this.#context,
+    );
+    const headers = propagate ? [traceparentField(span.spanContext())] : NO_FIELDS;
+    return new AttemptSpan(span, clock, headers, removed);
+  }
+
+  ended(end: RequestEnd): void {
+    const { span, clock } = this.#options;
+    // The SDK logs every use of a span after its end.
+    if (!span.isRecording()) return;
+    if (end.status !== null) span.setAttribute(HTTP_RESPONSE_STATUS_CODE, end.status);
+    const errorType = requestErrorType(end);
+    if (errorType !== null) {
+      span.setAttribute(ERROR_TYPE, errorType);
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    span.end(clock.now());
+  }
+}
+
+export interface MethodAttributes {
+  readonly [HTTP_REQUEST_METHOD]: string;
+  readonly [HTTP_REQUEST_METHOD_ORIGINAL]?: string;
+}
+
+export function methodAttributes(method: string, known: boolean): MethodAttributes {
+  return known
+    ? { [HTTP_REQUEST_METHOD]: method }
+    : { [HTTP_REQUEST_METHOD]: METHOD_OTHER, [HTTP_REQUEST_METHOD_ORIGINAL]: method };
+}
+
+/** All but the method's. `network.protocol.version` is missing: the front does not tell HTTP/1.0 from 1.1. */
+export function requestAttributes(facts: RequestFacts): Attributes {
+  const { request } = facts;
+  const queryAt = request.target.indexOf("?");
+  const path = queryAt === -1 ? request.target : request.target.slice(0, queryAt);
+  const attributes: Attributes = { [URL_PATH]: path, [URL_SCHEME]: request.scheme };
+  if (queryAt !== -1) attributes[URL_QUERY] = redactQuery(request.target.slice(queryAt + 1));
+  const authority = parseAuthority(facts.host, request.scheme);
+  if (authority !== null) {
+    attributes[SERVER_ADDRESS] = authority.address;
+    attributes[SERVER_PORT] = authority.port;
+  }
+  // Both are empty on a unix socket.
+  if (facts.clientAddress !== "") attributes[CLIENT_ADDRESS] = facts.clientAddress;
+  if (request.peerAddress !== "") attributes[NETWORK_PEER_ADDRESS] = request.peerAddress;
+  const userAgent = request.headers.get("user-agent");
+  if (userAgent !== null) attributes[USER_AGENT_ORIGINAL] = userAgent;
+  return attributes;
+}
+
+/** `http.route` is a path; the host of `api.example.com/v1/*` is in `server.address`. Null for a route without a path. */
+function routePath(route: string): string | null {
+  const at = route.indexOf("/");
+  return at === -1 ? null : route.slice(at);
+}
