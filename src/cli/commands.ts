@@ -1,0 +1,84 @@
+export interface CommandEntry {
+  readonly description: string;
+  /** Not in the help: started by this program itself. */
+  readonly hidden?: true;
+  /** Flags that may be given more than once. */
+  readonly repeatable?: readonly string[];
+  /** Shown in the command's help: what to type, and what it does. */
+  readonly examples: readonly (readonly [command: string, effect: string])[];
+  /** A module whose default export is a citty command. */
+  readonly load: () => Promise<{ readonly default: unknown }>;
+}
+
+/** All sub-commands. What is here is enough for the help, so that no command is loaded for it. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  serve: {
+    description: "Balance HTTP traffic over backends",
+    repeatable: ["listen", "backend"],
+    examples: [
+      [
+        "leastwise serve --backend http://127.0.0.1:3001 --backend http://127.0.0.1:3002",
+        "Two backends, everything else at its default",
+      ],
+      [
+        "leastwise serve --backend 'http://10.0.0.1:3000;weight=3,http://10.0.0.2:3000'",
+        "The first backend gets three times the share",
+      ],
+      ["leastwise serve --config leastwise.config.ts", "Everything from a file"],
+      [
+        "leastwise serve --backend http://127.0.0.1:3001 --strategy ./mine.ts",
+        "Backends are picked by your own code",
+      ],
+    ],
+    load: () => import("./serve.ts"),
+  },
+  check: {
+    description: "Find every mistake in flags, config file and strategies; start nothing",
+    repeatable: ["listen", "backend"],
+    examples: [
+      ["leastwise check", "The config file of this folder"],
+      ["leastwise check --config /etc/leastwise/leastwise.config.yaml", "Another one"],
+      ["leastwise check --json", "What would run, for programs"],
+    ],
+    load: () => import("./check.ts"),
+  },
+  status: {
+    description: "Show a running leastwise: pools, backends, requests in flight",
+    examples: [
+      ["leastwise status", "Of the one that this folder's config or the default address names"],
+      ["leastwise status --admin 127.0.0.1:9901 --json", "Of another one, for programs"],
+    ],
+    load: () => import("./status.ts"),
+  },
+  demo: {
+    description: "Show what the strategy does in a launch spike, with real traffic on this machine",
+    repeatable: ["strategy"],
+    examples: [
+      ["leastwise demo", "round-robin against least-connections, in under 100 s"],
+      ["leastwise demo --strategy random --strategy ./mine.ts", "Your own against a built-in"],
+    ],
+    load: () => import("./demo.ts"),
+  },
+  schema: {
+    description: "Print the JSON Schema of the config file",
+    examples: [["leastwise schema > leastwise.schema.json", "For an editor"]],
+    load: () => import("./schema.ts"),
+  },
+  version: {
+    description: "Print the version",
+    examples: [["leastwise version", "The same as leastwise --version"]],
+    load: () => import("./version.ts"),
+  },
+  "__demo-backends": {
+    description: "The demo's backends",
+    hidden: true,
+    examples: [],
+    load: () => import("./demo/backends.ts"),
+  },
+};
+
+/** Names that a person may type, `help` included. */
+export const commandNames: readonly string[] = [
+  ...Object.keys(commands).filter((name) => !commands[name]?.hidden),
+  "help",
+];

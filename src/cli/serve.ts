@@ -1,0 +1,29 @@
+import { defineCommand } from "citty";
+import { readServeFlags, serveArgs } from "./flags.ts";
+
+export default defineCommand({
+  meta: { name: "serve", description: "Balance HTTP traffic over backends" },
+  args: serveArgs,
+  async run({ rawArgs }) {
+    const flags = readServeFlags(rawArgs);
+    const [
+      { provision },
+      { runMaster },
+      { createLogger },
+      { warnOfUnknownVariables },
+      { withTempDir },
+    ] = await Promise.all([
+      import("../process/provision.ts"),
+      import("../process/run-master.ts"),
+      import("./logger.ts"),
+      import("./environment.ts"),
+      import("./temp-dir.ts"),
+    ]);
+    warnOfUnknownVariables(process.env);
+    const code = await withTempDir(async (tempDir) => {
+      const input = { flags, env: process.env, cwd: process.cwd(), tempDir };
+      return runMaster(await provision(input), createLogger());
+    });
+    process.exit(code);
+  },
+});

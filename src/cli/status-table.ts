@@ -1,0 +1,76 @@
+import type { BackendStatus, PoolStatus, WorkerStatus } from "../admin/server.ts";
+
+export interface Status {
+  readonly pools: readonly PoolStatus[];
+  readonly workers: readonly WorkerStatus[];
+}
+
+/** `ask` returns one answer of the admin API. */
+export async function readStatus(ask: (path: string) => Promise<unknown>): Promise<Status> {
+  const [pools, workers] = await Promise.all([ask("/api/v1/pools"), ask("/api/v1/workers")]);
+  return { pools: pools as PoolStatus[], workers: workers as WorkerStatus[] };
+}
+
+/** Tables to read, without colour: they are piped into grep more often than not. */
+export function renderStatus({ pools, workers }: Status): string {
+  const parts = pools.map((pool) => `${poolLine(pool)}\n${backendTable(pool.backends)}`);
+  parts.push(workerTable(workers));
+  return `${parts.join("\n\n")}\n`;
+}
+
+function poolLine({ name, strategy }: PoolStatus): string {
+  const notes = [
+    `strategy ${strategy.name} ${strategy.version} (${strategy.source})`,
+    ...(strategy.quarantined ? ["QUARANTINED: least-connections answers"] : []),
+    ...(strategy.faults > 0 ? [`${strategy.faults} faults`] : []),
+  ];
+  return `pool ${name}: ${notes.join(", ")}`;
+}
+
+function backendTable(backends: readonly BackendStatus[]): string {
+  return table(
+    ["BACKEND", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "FAILURES", "CONNECTIONS", "IDLE"],
+    backends.map((backend) => [
+      backend.id,
+      stateOf(backend),
+      String(backend.weight),
+      String(backend.inFlight),
+      String(backend.requests),
+      String(backend.failures),
+      String(backend.connections.open),
+      String(backend.connections.idle),
+    ]),
+  );
+}
+
+function stateOf(backend: BackendStatus): string {
+  const state = backend.draining ? "draining" : backend.health;
+  return backend.ejectedUntil === null ? state : `${state}, ejected until ${backend.ejectedUntil}`;
+}
+
+function workerTable(workers: readonly WorkerStatus[]): string {
+  return table(
+    ["WORKER", "PID", "STARTED", "RESTARTS", "REQUESTS NOW"],
+    workers.map((worker) => [
+      String(worker.id),
+      String(worker.pid),
+      worker.startedAt,
+      String(worker.restarts),
+      worker.pendingRequests === null ? "no answer" : String(worker.pendingRequests),
+    ]),
+  );
+}
+
+/** Columns as wide as their widest cell, two spaces apart. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

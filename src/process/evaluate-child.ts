@@ -1,0 +1,65 @@
+import { bundleModule } from "../config/bundle.ts";
+import { readConfigFile } from "../config/load.ts";
+import { describeThrown } from "../config/thrown.ts";
+import { ConfigError } from "../errors.ts";
+import { evaluateStrategy } from "../strategy/evaluate.ts";
+import type { StrategyModule } from "../strategy/module.ts";
+import type { EvaluatedStrategy, EvaluationJob, EvaluationReply } from "./evaluation.ts";
+
+/**
+ * The child's side of `evaluation.ts`: takes one job over IPC, answers, and is killed. It is the one
+ * process besides the workers in which the user's code runs.
+ */
+export async function runEvaluation(): Promise<void> {
+  const send = process.send?.bind(process);
+  if (!send) throw new Error("__evaluate is started by leastwise itself");
+  const reply = (message: EvaluationReply): void => {
+    send(message);
+  };
+  process.on("disconnect", () => process.exit(0));
+
+  const job = await new Promise<EvaluationJob>((resolve) => {
+    process.once("message", (message: EvaluationJob) => resolve(message));
+  });
+  // From a timer of the user's file, or a promise that it left behind: in a worker nobody would see it.
+  const refuseStray = (thrown: unknown): void => {
+    const problem = describeThrown(thrown, fileOf(job), "threw outside of every call to it");
+    reply({ kind: "refused", problems: [problem] });
+  };
+  process.on("uncaughtException", refuseStray);
+  process.on("unhandledRejection", refuseStray);
+  reply({ kind: "started" });
+  try {
+    reply({ kind: "done", value: await runJob(job) });
+  } catch (thrown) {
+    reply(describeEnd(thrown));
+  }
+}
+
+async function runJob(job: EvaluationJob): Promise<unknown> {
+  if (job.kind === "config") return await readConfigFile(job);
+  const { strategy, tempDir } = job;
+  const module = await makeModule(strategy, tempDir);
+  const description = await evaluateStrategy(module, strategy.options);
+  return { module, description } satisfies EvaluatedStrategy;
+}
+
+function fileOf(job: EvaluationJob): string {
+  if (job.kind === "config") return job.file ?? "the config file";
+  return job.strategy.kind === "file" ? job.strategy.file : job.strategy.name;
+}
+
+async function makeModule(
+  strategy: Extract<EvaluationJob, { kind: "strategy" }>["strategy"],
+  tempDir: string,
+): Promise<StrategyModule> {
+  if (strategy.kind === "built-in") return { kind: "built-in", name: strategy.name };
+  const { path, version } = await bundleModule(strategy.file, tempDir);
+  return { kind: "file", source: strategy.file, path, version };
+}
+
+function describeEnd(thrown: unknown): EvaluationReply {
+  if (thrown instanceof ConfigError) return { kind: "refused", problems: thrown.problems };
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { kind: "broken", stack };
+}

@@ -1,0 +1,119 @@
+import type { StrategyConfig } from "../config/config.ts";
+import type { ConfigFileRequest, LoadedConfigFile } from "../config/load.ts";
+import { ConfigError, type Problem } from "../errors.ts";
+import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
+import { selfCommand } from "./self.ts";
+
+/** Something that runs the user's code: done in a child process and never here. */
+export type EvaluationJob =
+  | ({ readonly kind: "config" } & ConfigFileRequest)
+  | {
+      readonly kind: "strategy";
+      readonly strategy: StrategyConfig;
+      /** Where a file's bundle is written to; it is imported from there later. */
+      readonly tempDir: string;
+    };
+
+export interface EvaluatedStrategy {
+  readonly module: StrategyModule;
+  readonly description: StrategyDescription;
+}
+
+/** What the child answers. */
+export type EvaluationReply =
+  | { readonly kind: "started" }
+  | { readonly kind: "done"; readonly value: unknown }
+  | { readonly kind: "refused"; readonly problems: readonly Problem[] }
+  | { readonly kind: "broken"; readonly stack: string };
+
+export interface EvaluationOptions {
+  /** For the user's code, from the moment the child has the job. Default 5000. */
+  readonly deadlineMs?: number;
+}
+
+/** For the child's own start: on a machine that is busy, Bun may need its time. */
+const startDeadlineMs = 30_000;
+
+/**
+ * Reads the config file, in a child.
+ *
+ * @throws {ConfigError}
+ */
+export async function evaluateConfigFile(
+  request: ConfigFileRequest,
+  options?: EvaluationOptions,
+): Promise<LoadedConfigFile | null> {
+  const subject = request.file ?? "the config file";
+  return (await evaluate(
+    { kind: "config", ...request },
+    subject,
+    options,
+  )) as LoadedConfigFile | null;
+}
+
+/**
+ * Bundles a strategy, loads it, lets it parse its options and tries it out, in a child.
+ *
+ * @throws {ConfigError}
+ */
+export async function evaluateStrategyConfig(
+  strategy: StrategyConfig,
+  tempDir: string,
+  options?: EvaluationOptions,
+): Promise<EvaluatedStrategy> {
+  const subject = strategy.kind === "file" ? strategy.file : strategy.name;
+  return (await evaluate(
+    { kind: "strategy", strategy, tempDir },
+    subject,
+    options,
+  )) as EvaluatedStrategy;
+}
+
+/** One child per job, gone when this returns: a loop, a leak or an open handle in it goes with it. */
+function evaluate(
+  job: EvaluationJob,
+  subject: string,
+  { deadlineMs = 5000 }: EvaluationOptions = {},
+): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const refuse = (message: string): void => reject(new ConfigError([{ path: subject, message }]));
+  const arm = (ms: number, message: string): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => refuse(message), ms);
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const child = Bun.spawn(selfCommand(["__evaluate"]), {
+    // What the user's code prints is for people; our stdout is for data.
+    stdio: ["ignore", 2, 2],
+    serialization: "advanced",
+    ipc(message: unknown) {
+      if (!isReply(message)) return;
+      if (message.kind === "started") {
+        const seconds = deadlineMs / 1000;
+        arm(
+          deadlineMs,
+          `did not finish within ${seconds} s: is there an endless loop at top level?`,
+        );
+      } else if (message.kind === "done") resolve(message.value);
+      else if (message.kind === "refused") reject(new ConfigError(message.problems));
+      else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
+    },
+    onExit(_child, code, signal) {
+      const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
+      // A reply sent just before the end may still be on its way.
+      setTimeout(() => refuse(`ended its process ${how} while it was loaded`), 50);
+    },
+  });
+  arm(startDeadlineMs, `could not be evaluated: the process for it did not start within 30 s`);
+  child.send(job);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    child.kill("SIGKILL");
+  });
+}
+
+function isReply(message: unknown): message is EvaluationReply {
+  if (typeof message !== "object" || message === null || !("kind" in message)) return false;
+  return ["started", "done", "refused", "broken"].includes(String(message.kind));
+}

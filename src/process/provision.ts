@@ -1,0 +1,131 @@
+import { dirname } from "node:path";
+import type { Config } from "../config/config.ts";
+import { countCpus } from "../config/cpus.ts";
+import { attribute, mergeSettings, overlay, type ServeFlags } from "../config/overlay.ts";
+import { type NamedStrategy, findStrategies, resolveConfig } from "../config/resolve.ts";
+import { ConfigError, type Problem } from "../errors.ts";
+import { builtInNames } from "../strategy/built-in.ts";
+import { evaluateStrategy } from "../strategy/evaluate.ts";
+import type { StrategyModule } from "../strategy/module.ts";
+import { telemetryProblems } from "../telemetry/wanted.ts";
+import {
+  evaluateConfigFile,
+  type EvaluatedStrategy,
+  type EvaluationOptions,
+  evaluateStrategyConfig,
+} from "./evaluation.ts";
+
+export interface ProvisionInput extends EvaluationOptions {
+  readonly flags: ServeFlags;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Private folder for bundles; the workers import strategies from there, so it outlives this call. */
+  readonly tempDir: string;
+}
+
+export interface Provisioned {
+  readonly config: Config;
+  /** Absolute; null when there is none. */
+  readonly configFile: string | null;
+  /** By pool. */
+  readonly strategies: Readonly<Record<string, EvaluatedStrategy>>;
+}
+
+/** Children at a time; each has a deadline that a crowd would make it miss. */
+const parallelEvaluations = 4;
+
+/**
+ * From flags, environment and file to everything a run needs, with every strategy tried out.
+ * Starts nothing and binds nothing; the user's code runs in children only.
+ *
+ * @throws {ConfigError} with every problem that can be seen. Only a config file that cannot be read
+ * hides the rest.
+ */
+export async function provision(input: ProvisionInput): Promise<Provisioned> {
+  const { cwd, tempDir } = input;
+  const settings = mergeSettings(input.flags, input.env);
+  const loaded = await evaluateConfigFile({ file: settings.flags.config, cwd, tempDir }, input);
+  const configFile = loaded?.file ?? null;
+  const laid = overlay(loaded?.raw, settings, { cwd, file: configFile });
+  const context = {
+    baseDir: configFile === null ? cwd : dirname(configFile),
+    cpus: countCpus(),
+    strategies: builtInNames,
+  };
+
+  const problems: Problem[] = [...laid.problems, ...telemetryProblems(input.env)];
+  let config: Config | null = null;
+  try {
+    config = resolveConfig(laid.raw, context);
+  } catch (thrown) {
+    problems.push(...problemsOf(thrown).map((problem) => attribute(problem, laid.origins)));
+  }
+  if (settings.flags.backend === undefined && !hasPools(loaded?.raw)) {
+    const missing = noBackend(configFile);
+    // Instead of what the schema says about it, which knows of no flags.
+    const others = problems.filter(({ path }) => path !== "pools" && path !== "--backend");
+    problems.splice(0, problems.length, missing, ...others);
+  }
+  const strategies: Record<string, EvaluatedStrategy> = {};
+  const found = findStrategies(laid.raw, context);
+  for (let start = 0; start < found.length; start += parallelEvaluations) {
+    await Promise.all(
+      found.slice(start, start + parallelEvaluations).map(async (named) => {
+        try {
+          strategies[named.pool] = await evaluateNamed(named, input);
+        } catch (thrown) {
+          problems.push(...problemsOf(thrown).map((problem) => attribute(problem, laid.origins)));
+        }
+      }),
+    );
+  }
+  if (config === null || problems.length > 0) throw new ConfigError(withoutRepeats(problems));
+  return { config, configFile, strategies };
+}
+
+async function evaluateNamed(
+  { strategy, path }: NamedStrategy,
+  input: ProvisionInput,
+): Promise<EvaluatedStrategy> {
+  if (strategy.kind === "file") return await evaluateStrategyConfig(strategy, input.tempDir, input);
+  const module: StrategyModule = { kind: "built-in", name: strategy.name };
+  try {
+    return { module, description: await evaluateStrategy(module, strategy.options) };
+  } catch (thrown) {
+    // There is no file of the user's to name: where the config asks for it is the place.
+    throw new ConfigError(problemsOf(thrown).map(({ message }) => ({ path, message })));
+  }
+}
+
+function noBackend(configFile: string | null): Problem {
+  return configFile === null
+    ? {
+        path: "--backend",
+        message:
+          "no backend is given; name one, such as --backend http://127.0.0.1:3000, or write pools in leastwise.config.ts",
+      }
+    : {
+        path: "pools",
+        message: `no backend is given; write pools in ${configFile}, or name one with --backend`,
+      };
+}
+
+function hasPools(raw: unknown): boolean {
+  if (raw === undefined) return false;
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return true;
+  const pools = "pools" in raw ? raw.pools : undefined;
+  if (pools === undefined) return false;
+  return typeof pools !== "object" || pools === null || Object.keys(pools).length > 0;
+}
+
+/** Anything but a ConfigError is not the user's mistake. */
+function problemsOf(thrown: unknown): readonly Problem[] {
+  if (thrown instanceof ConfigError) return thrown.problems;
+  throw thrown;
+}
+
+/** Two pools with the same broken file have one mistake. */
+function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const seen = new Map(problems.map((problem) => [`${problem.path}: ${problem.message}`, problem]));
+  return [...seen.values()];
+}

@@ -1,0 +1,60 @@
+import type { Logger } from "../log.ts";
+import { createRandom } from "../strategy/random.ts";
+import { createClock } from "./clock.ts";
+import { Master } from "./master.ts";
+import type { Provisioned } from "./provision.ts";
+
+/** Exit codes of a process that a second signal ended: 128 and the signal's number. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Serves until a signal says stop; resolves with the exit code.
+ *
+ * Throws RuntimeError or ConfigError when it cannot start; nothing is left running then.
+ */
+export async function runMaster(provisioned: Provisioned, log: Logger): Promise<number> {
+  const { config, strategies, configFile } = provisioned;
+  const [seed = 0] = crypto.getRandomValues(new Uint32Array(1));
+  const master = new Master({
+    config,
+    strategies,
+    now: createClock(),
+    random: createRandom(seed),
+    log,
+  });
+  // Listened for from before the start: a stop that comes early must not leave workers behind.
+  const stopped = stopSignals(master, log);
+  await master.start();
+  log.info("ready", {
+    listen: master.addresses.join(", "),
+    admin: master.adminAddress,
+    pid: process.pid,
+    workers: config.workers,
+    backends: config.pools.reduce((sum, pool) => sum + pool.backends.length, 0),
+    config: configFile,
+  });
+  return stopped;
+}
+
+/** Resolves with 0 when the first signal's stop is done, or with the signal's code at a second one. */
+function stopSignals(master: Master, log: Logger): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let stopping = false;
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (stopping) {
+        log.warn("ended at once", { signal });
+        master.kill();
+        resolve(code);
+        return;
+      }
+      stopping = true;
+      log.info("stopping", { signal });
+      void master.stop().then(() => {
+        log.info("stopped");
+        resolve(0);
+      });
+    });
+  }
+  return promise;
+}

@@ -1,0 +1,62 @@
+import type { Logger } from "../log.ts";
+import type { RequestObserver } from "../proxy/observer.ts";
+import { telemetryWanted } from "../telemetry/wanted.ts";
+import { createClock } from "./clock.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { Worker } from "./worker.ts";
+
+/** The whole life of a worker process; resolves never: the process exits. */
+export async function runWorker(log: Logger, version: string): Promise<void> {
+  const tell = (message: FromWorker): void => {
+    process.send?.(message);
+  };
+  // Ctrl-C and a service manager's stop reach every process of the group: the master decides.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  process.on("disconnect", () => process.exit(0));
+  // A strategy's forgotten promise must not end the worker.
+  process.on("unhandledRejection", (reason) => {
+    log.error("unhandled rejection", {
+      error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason),
+    });
+  });
+
+  let worker: Worker | null = null;
+  let shutdownTelemetry = async (): Promise<void> => {};
+  const receive = async (message: ToWorker): Promise<void> => {
+    if (message.type === "setup") {
+      let observer: RequestObserver | null = null;
+      if (telemetryWanted(process.env)) {
+        const { startTelemetry } = await import("../telemetry/sdk.ts");
+        const telemetry = await startTelemetry({
+          env: process.env,
+          version,
+          workerId: message.setup.index,
+          log,
+        });
+        observer = telemetry.observer;
+        shutdownTelemetry = () => telemetry.shutdown();
+      }
+      worker = new Worker({ setup: message.setup, tell, observer, now: createClock(), log });
+      return;
+    }
+    await worker?.receive(message);
+    if (message.type === "stop") {
+      await shutdownTelemetry();
+      process.exit(0);
+    }
+  };
+  // Messages are handled one after the other: a plan must not overtake the setup.
+  let queue = Promise.resolve();
+  process.on("message", (message: ToWorker) => {
+    queue = queue
+      .then(() => receive(message))
+      .catch((error: unknown) => {
+        log.error("the worker failed", {
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+        process.exit(1);
+      });
+  });
+  tell({ type: "started" });
+  await new Promise(() => {});
+}

@@ -1,0 +1,44 @@
+import { afterEach, beforeAll } from "bun:test";
+import { BUILD_TIMEOUT_MS, leastwiseBinary } from "./binary.ts";
+import { type FakeBackend, startFakeBackend } from "./fake-backend.ts";
+import { type Proxy, type ProxyOptions, startProxy } from "./proxy.ts";
+
+export interface Harness {
+  /** A scriptable backend that is stopped after the test. */
+  backend(...how: Parameters<typeof startFakeBackend>): FakeBackend;
+  /** A backend's address where nobody listens. */
+  deadBackend(): FakeBackend;
+  /** The compiled binary at work, stopped after the test. */
+  proxy(options: ProxyOptions): Promise<Proxy>;
+}
+
+/** For a file of integration tests: builds the binary first, stops what each test started. */
+export function useHarness(): Harness {
+  const running: { stop(): unknown }[] = [];
+
+  beforeAll(async () => {
+    await leastwiseBinary();
+  }, BUILD_TIMEOUT_MS);
+
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((each) => each.stop()));
+  });
+
+  return {
+    backend(...how) {
+      const started = startFakeBackend(...how);
+      running.push(started);
+      return started;
+    },
+    deadBackend() {
+      const dead = startFakeBackend();
+      dead.stop();
+      return dead;
+    },
+    async proxy(options) {
+      const started = await startProxy(options);
+      running.push(started);
+      return started;
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/** A real leastwise (master and workers) for integration tests. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { UserConfig } from "../../src/index.ts";
+import { leastwiseBinary } from "./binary.ts";
+
+export interface Proxy {
+  /** `http://127.0.0.1:port`, without a final slash. */
+  readonly url: string;
+  readonly port: number;
+  readonly admin: string;
+  readonly pid: number;
+  /** Everything written to stderr so far. */
+  log(): string;
+  pools(): Promise<PoolView[]>;
+  workers(): Promise<{ id: number; pid: number; restarts: number }[]>;
+  /** Resolves once `holds` is true of the pools; rejects with the last view after 20 s. */
+  until(what: string, holds: (pools: PoolView[]) => boolean): Promise<PoolView[]>;
+  signal(signal: NodeJS.Signals): void;
+  readonly exited: Promise<number>;
+  stop(): Promise<number>;
+}
+
+export interface PoolView {
+  readonly name: string;
+  readonly strategy: {
+    name: string;
+    source: string;
+    version: string;
+    quarantined: boolean;
+    faults: number;
+  };
+  readonly backends: readonly {
+    id: string;
+    url: string;
+    health: string;
+    ejectedUntil: string | null;
+    inFlight: number;
+    requests: number;
+    failures: number;
+    connections: { open: number; idle: number };
+  }[];
+}
+
+export interface ProxyOptions {
+  readonly config: UserConfig;
+  readonly env?: Record<string, string>;
+  /** Files laid beside the config, by name. */
+  readonly files?: Record<string, string>;
+}
+
+/** Starts the compiled binary on free ports and waits until it is ready. */
+export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+  const folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(folder, name), text);
+  }
+  const config = {
+    listen: [{ address: "127.0.0.1:0" }],
+    ...options.config,
+    admin: { address: "127.0.0.1:0", ...options.config.admin },
+  };
+  writeFileSync(join(folder, "leastwise.config.json"), JSON.stringify(config));
+  const child = Bun.spawn([await leastwiseBinary(), "serve"], {
+    cwd: folder,
+    env: { ...cleanEnv(), ...options.env },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  let log = "";
+  const ready = Promise.withResolvers<{ listen: string; admin: string }>();
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stderr) {
+      log += decoder.decode(bytes, { stream: true });
+      const line = log.split("\n").find((text) => text.includes('"message":"ready"'));
+      if (line !== undefined) ready.resolve(JSON.parse(line));
+    }
+    ready.reject(new Error(`leastwise ended before it was ready:\n${log}`));
+  })();
+  void child.exited.then(() => rmSync(folder, { recursive: true, force: true }));
+  const { listen, admin } = await ready.promise;
+  const adminUrl = `http://${admin}`;
+  const get = async (path: string) => (await fetch(`${adminUrl}${path}`)).json();
+  const pools = () => get("/api/v1/pools") as Promise<PoolView[]>;
+  return {
+    url: `http://${listen}`,
+    port: Number(listen.split(":").at(-1)),
+    admin: adminUrl,
+    pid: child.pid,
+    log: () => log,
+    pools,
+    workers: () => get("/api/v1/workers") as ReturnType<Proxy["workers"]>,
+    async until(what, holds) {
+      const deadline = Date.now() + 20_000;
+      for (;;) {
+        const view = await pools();
+        if (holds(view)) return view;
+        if (Date.now() > deadline) {
+          throw new Error(`never saw ${what}: ${JSON.stringify(view)}\n${log}`);
+        }
+        await Bun.sleep(10);
+      }
+    },
+    signal: (signal) => child.kill(signal),
+    exited: child.exited,
+    async stop() {
+      child.kill("SIGTERM");
+      const code = await child.exited;
+      await reading;
+      return code;
+    },
+  };
+}
+
+function cleanEnv(): Record<string, string> {
+  const kept = Object.entries(process.env).filter(
+    ([name, value]) => value !== undefined && !/^(LEASTWISE|OTEL)_/.test(name),
+  );
+  return Object.fromEntries(kept) as Record<string, string>;
+}
+
+/** Nothing in flight and no more requests than were answered: the books are closed. */
+export function isQuiet(pools: readonly PoolView[]): boolean {
+  return pools.every((pool) => pool.backends.every((backend) => backend.inFlight === 0));
+}

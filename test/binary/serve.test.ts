@@ -1,0 +1,105 @@
+import { beforeAll, expect, test } from "bun:test";
+import {
+  type BareFolder,
+  BUILD_TIMEOUT_MS,
+  createBareFolder,
+  leastwiseBinary,
+} from "../_support/binary.ts";
+import { createHostileFolder, isHarmed } from "../_support/hostile-folder.ts";
+
+beforeAll(async () => {
+  await leastwiseBinary();
+}, BUILD_TIMEOUT_MS);
+
+interface Backend extends AsyncDisposable {
+  readonly url: string;
+}
+
+function startBackend(): Backend {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: (request) => new Response(`backend got ${new URL(request.url).pathname}`),
+  });
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
+
+interface Serving extends AsyncDisposable {
+  readonly url: string;
+  /** As an operator does; resolves with the exit code. */
+  stop(): Promise<number>;
+}
+
+/** Starts it on free ports; the address it took is in the log line that says it is ready. */
+async function startServing(folder: BareFolder, ...args: string[]): Promise<Serving> {
+  const running = await folder.spawn([
+    "serve",
+    "--listen=127.0.0.1:0",
+    "--admin=127.0.0.1:0",
+    "--workers=2",
+    ...args,
+  ]);
+  const stop = async (): Promise<number> => {
+    running.kill("SIGTERM");
+    return await running.exited;
+  };
+  let log = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of running.stderr) {
+    log += decoder.decode(chunk, { stream: true });
+    const ready = /"message":"ready","listen":"([^"]+)"/.exec(log);
+    if (ready === null) continue;
+    return {
+      url: `http://${ready[1]}`,
+      stop,
+      [Symbol.asyncDispose]: async () => void (await stop()),
+    };
+  }
+  throw new Error(`ended before it was ready, exit code ${await running.exited}:\n${log}`);
+}
+
+test("a backend is answered through it from an empty folder with an empty PATH", async () => {
+  await using folder = await createBareFolder();
+  await using backend = startBackend();
+  await using serving = await startServing(folder, `--backend=${backend.url}`);
+  const response = await fetch(`${serving.url}/some/path`);
+  expect({ status: response.status, body: await response.text() }).toEqual({
+    status: 200,
+    body: "backend got /some/path",
+  });
+  expect(await serving.stop()).toBe(0);
+});
+
+test.each([
+  ["ts", (url: string) => `export default { pools: { web: { backends: ["${url}"] } } };`],
+  ["json", (url: string) => JSON.stringify({ pools: { web: { backends: [url] } } })],
+  ["yaml", (url: string) => `pools:\n  web:\n    backends: ["${url}"]\n`],
+  ["toml", (url: string) => `[pools.web]\nbackends = ["${url}"]\n`],
+])("a config file in %s is found, checked and served", async (extension, render) => {
+  await using folder = await createBareFolder();
+  await using backend = startBackend();
+  await folder.write(`leastwise.config.${extension}`, render(backend.url));
+  const { exitCode, stderr } = await folder.run("check");
+  expect(exitCode, stderr).toBe(0);
+  await using serving = await startServing(folder);
+  const response = await fetch(serving.url);
+  expect(await response.text()).toBe("backend got /");
+});
+
+test("workers are as deaf to a hostile folder as the program itself", async () => {
+  await using folder = await createHostileFolder();
+  await using backend = startBackend();
+  await using serving = await startServing(
+    folder,
+    `--backend=${backend.url}`,
+    "--strategy=./mine.ts",
+  );
+  const response = await fetch(serving.url);
+  expect({ body: await response.text(), harmed: await isHarmed(folder) }).toEqual({
+    body: "backend got /",
+    harmed: false,
+  });
+});

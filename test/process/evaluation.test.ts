@@ -1,0 +1,99 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { ConfigError } from "../../src/errors.ts";
+import { evaluateConfigFile, evaluateStrategyConfig } from "../../src/process/evaluation.ts";
+import { folderWith } from "../_support/leastwise.ts";
+
+// Every run is one or two processes, and an endless loop is given 5 s.
+setDefaultTimeout(30_000);
+
+async function refusalOf(promise: Promise<unknown>): Promise<string> {
+  const thrown = await promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (thrown instanceof ConfigError) return thrown.message;
+  throw new Error(`expected a ConfigError, got ${String(thrown)}`);
+}
+
+test("a config comes back as plain data, with the file it was found in", async () => {
+  await using folder = await folderWith({
+    "leastwise.config.ts":
+      "export default { pools: { web: { backends: [process.argv.length > 0] } } };",
+  });
+  expect(await evaluateConfigFile({ cwd: folder.path, tempDir: join(folder.path, "out") })).toEqual(
+    {
+      file: join(folder.path, "leastwise.config.ts"),
+      raw: { pools: { web: { backends: [true] } } },
+    },
+  );
+});
+
+test("a folder without a config file gives nothing", async () => {
+  await using folder = await folderWith({});
+  expect(await evaluateConfigFile({ cwd: folder.path, tempDir: folder.path })).toBeNull();
+});
+
+describe("code that does not let go is ended with its process", () => {
+  test.each([
+    ["an endless loop", "for (;;) {}", "did not finish within 0.3 s: is there an endless loop"],
+    [
+      "a promise that is never kept",
+      "await new Promise(() => setInterval(() => {}, 1000));",
+      "did not finish within 0.3 s",
+    ],
+    ["an exit", "process.exit(7);", "ended its process with exit code 7"],
+    ["a kill", 'process.kill(process.pid, "SIGKILL");', "ended its process by signal SIGKILL"],
+  ])("%s", async (_situation, source, message) => {
+    await using folder = await folderWith({ "mine.ts": source });
+    const file = join(folder.path, "mine.ts");
+    const evaluated = evaluateStrategyConfig({ kind: "file", file }, join(folder.path, "out"), {
+      deadlineMs: 300,
+    });
+    expect(await refusalOf(evaluated)).toStartWith(`${file}: ${message}`);
+  });
+});
+
+test("an open handle does not keep the child, nor the caller waiting", async () => {
+  await using folder = await folderWith({
+    "leastwise.config.ts": "setInterval(() => {}, 1000); export default { pid: process.pid };",
+  });
+  const loaded = await evaluateConfigFile({ cwd: folder.path, tempDir: join(folder.path, "out") });
+  if (loaded === null) throw new Error("expected a config");
+  const { pid } = loaded.raw as { pid: number };
+  expect(pid).not.toBe(process.pid);
+  // It has been killed; the system may take a moment to notice.
+  while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test("a message that the file sends itself is no answer", async () => {
+  await using folder = await folderWith({
+    "leastwise.config.ts":
+      'process.send?.({ kind: "nonsense" }); process.send?.(null); export default { a: 1 };',
+  });
+  const loaded = await evaluateConfigFile({ cwd: folder.path, tempDir: join(folder.path, "out") });
+  expect(loaded?.raw).toEqual({ a: 1 });
+});
+
+test("a strategy's bundle and description come back", async () => {
+  await using folder = await folderWith({
+    "mine.ts":
+      'export default { name: "mine", apiVersion: 1, create: () => ({ score: (b) => b.inFlight }) };',
+  });
+  const file = join(folder.path, "mine.ts");
+  const out = join(folder.path, "out");
+  const { module, description } = await evaluateStrategyConfig({ kind: "file", file }, out);
+  expect(module).toMatchObject({ kind: "file", source: file });
+  if (module.kind !== "file") throw new Error("expected a file");
+  expect(description).toEqual({ name: "mine", version: module.version, source: file });
+  expect(await Bun.file(module.path).exists()).toBe(true);
+});
