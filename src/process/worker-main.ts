@@ -5,8 +5,11 @@ import { createClock } from "./clock.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { Worker } from "./worker.ts";
 
-/** The whole life of a worker process; resolves never: the process exits. */
-export async function runWorker(log: Logger, version: string): Promise<void> {
+/**
+ * Makes this process a worker; its messages keep it alive from then on. Returns at once: while the
+ * entry module still awaits something, Bun's event loop costs 30 µs more per request (1.4.5).
+ */
+export function runWorker(log: Logger, version: string): void {
   const tell = (message: FromWorker): void => {
     process.send?.(message);
   };
@@ -58,5 +61,4 @@ export async function runWorker(log: Logger, version: string): Promise<void> {
       });
   });
   tell({ type: "started" });
-  await new Promise(() => {});
 }

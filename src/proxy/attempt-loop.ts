@@ -227,19 +227,17 @@ export class AttemptLoop {
       this.#request.onEnd(status, error);
     };
     const headers = responseHeaders(response.headers, body === null);
-    if (body === null) {
-      finish("ok", null);
-      return { status, headers, body: null, idleMs: null };
+    const { bufferBytes } = config.body;
+    let sent: Uint8Array | ByteReader | null = body?.takeWhole(bufferBytes) ?? body;
+    if (sent === body && body !== null && isShort(response.bodyLength, bufferBytes)) {
+      sent = await collectBody(body, this.#context.now);
     }
-    const { bodyLength } = response;
-    const collected =
-      bodyLength !== null && bodyLength <= config.body.bufferBytes ? await collectBody(body) : body;
-    if (collected instanceof Uint8Array) {
+    if (sent === null || sent instanceof Uint8Array) {
       finish("ok", null);
-      return { status, headers, body: collected, idleMs: null };
+      return { status, headers, body: sent, idleMs: null };
     }
     const idleMs = isEventStream(response) ? null : config.timeouts.idleMs;
-    return { status, headers, body: this.#watched(collected, finish), idleMs };
+    return { status, headers, body: this.#watched(sent, finish), idleMs };
   }
 
   /** Passes a streamed body on and notices how it ends. */
@@ -292,6 +290,10 @@ function asProxyError(error: unknown): ProxyError {
 function outcomeOf(failure: ProxyError): Outcome {
   if (failure instanceof TransportError) return failure.outcome;
   return failure.code === "request_timeout" ? "timeout" : "client_gone";
+}
+
+function isShort(length: number | null, limit: number): boolean {
+  return length !== null && length <= limit;
 }
 
 function isEventStream(response: BackendResponse): boolean {

@@ -3,6 +3,7 @@ import type { SocketAddress } from "../config/config.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import type { Front, FrontAnswer, FrontRequest, Handler } from "./front.ts";
 import type { StallWatch } from "./stall-watch.ts";
+import { announcesBody } from "./validation.ts";
 
 export interface ServeFrontOptions {
   readonly address: SocketAddress;
@@ -90,8 +91,14 @@ class ServeRequest implements FrontRequest {
   }
 
   get body(): ByteReader | null {
-    this.#body ??= this.#request.body === null ? null : readerOf(this.#request.body);
+    // Asking Bun for the body of a request that has none costs a tenth of the request's CPU time.
+    if (this.#body === undefined) this.#body = announcesBody(this.headers) ? this.#open() : null;
     return this.#body;
+  }
+
+  #open(): ByteReader | null {
+    const { body } = this.#request;
+    return body === null ? null : readerOf(body);
   }
 
   onGone(callback: () => void): void {

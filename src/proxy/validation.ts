@@ -31,14 +31,15 @@ export function validateRequest(request: FrontRequest): string {
       source: "client",
     });
   }
-  if (request.body === null && announcesBody(headers)) {
+  if (announcesBody(headers) && request.body === null) {
     // Bun drops it: half a message is worse than none.
     throw badRequest(`a ${method} request with a body is not supported`);
   }
   return host;
 }
 
-function announcesBody(headers: FrontRequest["headers"]): boolean {
+/** A request has a body if its fields frame one, and only then (RFC 9112, 6.3). */
+export function announcesBody(headers: FrontRequest["headers"]): boolean {
   const length = headers.get("content-length");
   return (length !== null && length !== "0") || headers.has("transfer-encoding");
 }

@@ -5,3 +5,9 @@ export interface ByteReader {
   /** Nobody wants the rest. Safe to call at any time, more than once. A pending `read` settles. */
   cancel(): void;
 }
+
+/** A body that may have arrived before anybody asked for it. */
+export interface ResponseBodyReader extends ByteReader {
+  /** All of the body if it is here, complete and unread, within this many bytes; else null, and nothing is taken. */
+  takeWhole(maxBytes: number): Uint8Array | null;
+}

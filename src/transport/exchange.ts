@@ -1,7 +1,7 @@
 /**
  * What the attempt loop asks of a transport: send one request over some connection to one backend.
  */
-import type { ByteReader } from "./byte-reader.ts";
+import type { ByteReader, ResponseBodyReader } from "./byte-reader.ts";
 
 export interface OutgoingRequest {
   readonly method: string;
@@ -28,7 +28,7 @@ export interface ResponseHead {
 
 export interface BackendResponse extends ResponseHead {
   /** Null when there is none by rule (HEAD, 204, 304, Content-Length: 0). */
-  readonly body: ByteReader | null;
+  readonly body: ResponseBodyReader | null;
   /** Declared length; null when chunked or delimited by the close. */
   readonly bodyLength: number | null;
 }

@@ -1,5 +1,5 @@
 import { ProxyError } from "../errors.ts";
-import type { ByteReader } from "./byte-reader.ts";
+import type { ResponseBodyReader } from "./byte-reader.ts";
 
 /** Small pieces are handed out together up to this size: a copy is cheaper than a write each. */
 const JOIN_BYTES = 64 * 1024;
@@ -11,7 +11,7 @@ export interface BodySource {
 }
 
 /** A response body between the connection that fills it and the one reader that empties it. */
-export class ResponseBody implements ByteReader {
+export class ResponseBody implements ResponseBodyReader {
   /** Bytes that nobody has read yet. */
   buffered = 0;
 
@@ -41,6 +41,14 @@ export class ResponseBody implements ByteReader {
     this.#waiting = Promise.withResolvers();
     this.#source.onTaken();
     return this.#waiting.promise;
+  }
+
+  takeWhole(maxBytes: number): Uint8Array | null {
+    if (!this.#ended || this.#error !== null || this.buffered > maxBytes) return null;
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.buffered = 0;
+    return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
   }
 
   cancel(): void {
