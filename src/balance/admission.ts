@@ -1,22 +1,35 @@
 import { PoolBackend } from "../pool/backend.ts";
-import { type Counters, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN } from "../pool/counters.ts";
+import {
+  type Counters,
+  EJECTION_NONE,
+  EJECTION_TRIAL_OPEN,
+  EJECTION_TRIAL_TAKEN,
+} from "../pool/counters.ts";
 import { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
 
 /**
  * Takes what a request needs to be sent to a backend: its lease and, if the backend is coming back
- * from an ejection, the trial. Null when another worker was quicker with either: drop this candidate
- * and pick again.
+ * from an ejection, the trial. Null when somebody was quicker with either, or the backend has been
+ * ejected since it was a candidate: drop it and pick again. `failOpen` as in the selection it comes
+ * from: nobody asks for a trial then.
  */
-export function admit(pool: Pool, backend: PoolBackend, worker: number): Admission | null {
+export function admit(
+  pool: Pool,
+  backend: PoolBackend,
+  worker: number,
+  failOpen: boolean,
+): Admission | null {
   const { counters } = pool;
   const row = PoolBackend.rowOf(backend);
   const lease = Lease.take(counters, row, worker, PoolBackend.configOf(backend).maxInFlight);
   if (lease === null) return null;
-  if (counters.ejection(row) !== EJECTION_TRIAL_OPEN)
+  if (failOpen || counters.ejection(row) === EJECTION_NONE) {
     return new Admission(counters, row, worker, lease, false);
-  const won = counters.changeEjection(row, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + worker);
-  if (won) return new Admission(counters, row, worker, lease, true);
+  }
+  if (counters.changeEjection(row, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + worker)) {
+    return new Admission(counters, row, worker, lease, true);
+  }
   lease.release();
   return null;
 }

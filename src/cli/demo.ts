@@ -59,7 +59,8 @@ export default defineCommand({
       terminalStyle(process.stderr, process.env),
     );
     await interruptible((signal) =>
-      withTempDir(async (folder) => {
+      withTempDir(async (folder, handOver) => {
+        handOver();
         await orAborted(checkStrategies(strategies, folder), signal);
         let report: DemoReport;
         try {

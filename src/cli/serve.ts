@@ -20,9 +20,11 @@ export default defineCommand({
       import("./temp-dir.ts"),
     ]);
     warnOfUnknownVariables(process.env);
-    const code = await withTempDir(async (tempDir) => {
+    const code = await withTempDir(async (tempDir, handOver) => {
       const input = { flags, env: process.env, cwd: process.cwd(), tempDir };
-      return runMaster(await provision(input), createLogger());
+      const provisioned = await provision(input);
+      handOver();
+      return runMaster(provisioned, createLogger());
     });
     process.exit(code);
   },

@@ -23,8 +23,14 @@ export async function runMaster(provisioned: Provisioned, log: Logger): Promise<
     log,
   });
   // Listened for from before the start: a stop that comes early must not leave workers behind.
-  const stopped = stopSignals(master, log);
-  await master.start();
+  const stop = stopOnSignals(master, log);
+  try {
+    await master.start();
+  } catch (error) {
+    // A start that was called off is no failure.
+    if (stop.requested()) return stop.done;
+    throw error;
+  }
   log.info("ready", {
     listen: master.addresses.join(", "),
     admin: master.adminAddress,
@@ -33,11 +39,16 @@ export async function runMaster(provisioned: Provisioned, log: Logger): Promise<
     backends: config.pools.reduce((sum, pool) => sum + pool.backends.length, 0),
     config: configFile,
   });
-  return stopped;
+  return stop.done;
 }
 
-/** Resolves with 0 when the first signal's stop is done, or with the signal's code at a second one. */
-function stopSignals(master: Master, log: Logger): Promise<number> {
+interface Stop {
+  requested(): boolean;
+  /** Resolves with 0 when the first signal's stop is done, or with the signal's code at a second one. */
+  readonly done: Promise<number>;
+}
+
+function stopOnSignals(master: Master, log: Logger): Stop {
   const { promise, resolve } = Promise.withResolvers<number>();
   let stopping = false;
   for (const [signal, code] of Object.entries(SIGNALS)) {
@@ -56,5 +67,7 @@ function stopSignals(master: Master, log: Logger): Promise<number> {
       });
     });
   }
-  return promise;
+  // Elsewhere it means reload; the default action would end the master and every request with it.
+  process.on("SIGHUP", () => log.warn("SIGHUP is ignored: a changed config needs a restart"));
+  return { requested: () => stopping, done: promise };
 }

@@ -34,6 +34,9 @@ export interface ForwardedRequest {
   readonly onEnd: (status: number | null, error: string | null) => void;
 }
 
+/** Only the first call counts. `error` is our code, null when all went well. */
+type Finish = (outcome: Outcome, error: string | null) => void;
+
 export class AttemptLoop {
   readonly #context: AttemptLoopContext;
   readonly #serving: ServingPool;
@@ -45,6 +48,8 @@ export class AttemptLoop {
   /** Of those that count for `retry.attempts`. */
   #counted = 0;
   #exchange: Exchange | null = null;
+  /** Closes the books of an answer that has begun. */
+  #finish: Finish | null = null;
   /** Why the whole request ends, whatever an attempt may say. */
   #ended: ProxyError | null = null;
   #deadline: ReturnType<typeof setTimeout> | null = null;
@@ -83,6 +88,8 @@ export class AttemptLoop {
   #end(reason: ProxyError): void {
     this.#ended ??= reason;
     this.#exchange?.abort(this.#ended);
+    // A stream that nobody reads any more would never notice.
+    this.#finish?.(outcomeOf(this.#ended), this.#ended.code);
   }
 
   async #attempts(): Promise<FrontAnswer> {
@@ -119,7 +126,7 @@ export class AttemptLoop {
         throw failure ?? new ProxyError("strategy_refused", message, { source: "proxy" });
       }
       const backend = pick.backend as PoolBackend;
-      const admission = admit(pool, backend, this.#context.worker);
+      const admission = admit(pool, backend, this.#context.worker, failOpen);
       if (admission === null) {
         dropped.add(backend);
         continue;
@@ -220,7 +227,9 @@ export class AttemptLoop {
     run.respond(response);
     const { config } = this.#serving;
     const { status, body } = response;
-    const finish = (outcome: Outcome, error: string | null): void => {
+    const finish: Finish = (outcome, error) => {
+      if (this.#finish === null) return;
+      this.#finish = null;
       this.#clearDeadline();
       this.#body?.cancel();
       run.end(outcome, error);
@@ -232,6 +241,8 @@ export class AttemptLoop {
     if (sent === body && body !== null && isShort(response.bodyLength, bufferBytes)) {
       sent = await collectBody(body, this.#context.now);
     }
+    if (this.#ended !== null) throw this.#ended;
+    this.#finish = finish;
     if (sent === null || sent instanceof Uint8Array) {
       finish("ok", null);
       return { status, headers, body: sent, idleMs: null };
@@ -241,7 +252,7 @@ export class AttemptLoop {
   }
 
   /** Passes a streamed body on and notices how it ends. */
-  #watched(body: ByteReader, finish: (outcome: Outcome, error: string | null) => void): ByteReader {
+  #watched(body: ByteReader, finish: Finish): ByteReader {
     return {
       read: async () => {
         try {
@@ -257,7 +268,6 @@ export class AttemptLoop {
       cancel: () => {
         this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
         body.cancel();
-        finish("client_gone", "client_gone");
       },
     };
   }

@@ -19,7 +19,7 @@ function only(pool: Pool): PoolBackend {
 describe("admission", () => {
   test("counts one request in flight until it is released, once", () => {
     const pool = newPool(1);
-    const admission = admit(pool, only(pool), 1);
+    const admission = admit(pool, only(pool), 1, false);
     expect(pool.counters.inFlight(0)).toBe(1);
     admission?.release();
     admission?.release();
@@ -29,8 +29,8 @@ describe("admission", () => {
 
   test("a backend that reached its limit is refused and holds nothing", () => {
     const pool = newPool([backendConfig("a", { maxInFlight: 1 })]);
-    expect(admit(pool, only(pool), 0)).not.toBeNull();
-    expect(admit(pool, only(pool), 1)).toBeNull();
+    expect(admit(pool, only(pool), 0, false)).not.toBeNull();
+    expect(admit(pool, only(pool), 1, false)).toBeNull();
     expect(pool.counters.inFlight(0)).toBe(1);
   });
 
@@ -41,10 +41,10 @@ describe("admission", () => {
     // Worker 0 wins between worker 1's look at the state and its attempt to take it.
     pool.counters.changeEjection = (row, from, to) => {
       pool.counters.changeEjection = open;
-      expect(admit(pool, only(pool), 0)?.takeTrial()).toBe(true);
+      expect(admit(pool, only(pool), 0, false)?.takeTrial()).toBe(true);
       return open(row, from, to);
     };
-    expect(admit(pool, only(pool), 1)).toBeNull();
+    expect(admit(pool, only(pool), 1, false)).toBeNull();
     expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN + 0);
     expect(pool.counters.inFlight(0)).toBe(1);
   });
@@ -52,7 +52,7 @@ describe("admission", () => {
   test("sent anyway to an ejected backend, a request is no trial", () => {
     const pool = newPool(1);
     pool.counters.setEjection(0, EJECTION_ON, 5);
-    const admission = admit(pool, only(pool), 0);
+    const admission = admit(pool, only(pool), 0, true);
     expect(admission?.takeTrial()).toBe(false);
     admission?.release();
     expect(pool.counters.ejection(0)).toBe(EJECTION_ON);
@@ -61,7 +61,7 @@ describe("admission", () => {
   test("a trial that ends without an answer is open again", () => {
     const pool = newPool(1);
     pool.counters.setEjection(0, EJECTION_TRIAL_OPEN, 5);
-    const admission = admit(pool, only(pool), 1);
+    const admission = admit(pool, only(pool), 1, false);
     expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN + 1);
     admission?.release();
     expect(pool.counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
@@ -71,7 +71,7 @@ describe("admission", () => {
   test("a trial whose answer was taken stays taken: the master decides", () => {
     const pool = newPool(1);
     pool.counters.setEjection(0, EJECTION_TRIAL_OPEN, 5);
-    const admission = admit(pool, only(pool), 1);
+    const admission = admit(pool, only(pool), 1, false);
     expect(admission?.takeTrial()).toBe(true);
     expect(admission?.takeTrial()).toBe(false);
     admission?.release();

@@ -55,7 +55,7 @@ class Model {
     if (!backend) return;
     const { counters } = this.pool;
     const row = this.pool.backends.indexOf(backend);
-    const admission = admit(this.pool, backend, worker);
+    const admission = admit(this.pool, backend, worker, failOpen);
     if (!admission) return;
     const trial = counters.ejection(row) === EJECTION_TRIAL_TAKEN + worker && !failOpen;
     if (trial)

@@ -10,7 +10,7 @@ function newWorkers(failures: number | null = 3) {
   const reports: string[] = [];
   const start = (row = 0, worker = 0) => {
     const backend = pool.backends[row];
-    const admission = backend && admit(pool, backend, worker);
+    const admission = backend && admit(pool, backend, worker, false);
     if (!admission) throw new Error("not admitted");
     return { admission, attempt: settle(admission) };
   };

@@ -120,6 +120,14 @@ describe("stopping", () => {
     expect(await front.exited).toBe(0);
   });
 
+  test("SIGHUP ends nothing", async () => {
+    const { url } = backend();
+    const front = await proxy({ config: { pools: { web: { backends: [url] } } } });
+    front.signal("SIGHUP");
+    while (!front.log().includes("SIGHUP is ignored")) await Bun.sleep(5);
+    expect((await fetch(front.url)).status).toBe(200);
+  });
+
   test("leaves no file behind", async () => {
     const { url } = backend();
     const front = await proxy({ config: { pools: { web: { backends: [url] } } } });
