@@ -21,8 +21,13 @@ export interface Bundle {
  * @throws {ConfigError} with file, line and column of each mistake.
  */
 export async function bundleModule(file: string, outDir: string): Promise<Bundle> {
+  await mkdir(outDir, { recursive: true });
+  // In place of any that lies about: its aliases would decide what a strategy's imports mean.
+  const tsconfig = join(outDir, "tsconfig.json");
+  await writeFile(tsconfig, "{}");
   const built = await Bun.build({
     entrypoints: [file],
+    tsconfig,
     target: "bun",
     format: "esm",
     sourcemap: "external",
@@ -38,7 +43,6 @@ export async function bundleModule(file: string, outDir: string): Promise<Bundle
   const map = built.outputs.find((output) => output.kind === "sourcemap");
   const version = createHash("sha256").update(code).digest("hex").slice(0, 12);
   const path = join(outDir, `${basename(file).replace(/\W+/g, "-")}-${version}.mjs`);
-  await mkdir(outDir, { recursive: true });
   // The same bundle may be written twice at once: a rename leaves no moment with half a file.
   const partial = `${path}.${randomUUID()}`;
   await writeFile(partial, map ? `${code}${inlineMap(await map.text())}` : code);

@@ -117,5 +117,22 @@ test("nothing half-written stays in the folder", async () => {
     Array.from({ length: 4 }, () => bundleModule(join(folder.path, "mine.ts"), out)),
   );
   expect(new Set(bundles.map(({ path }) => path)).size).toBe(1);
-  expect(await readdir(out)).toEqual([expect.stringMatching(/^mine-ts-[0-9a-f]{12}\.mjs$/)]);
+  expect((await readdir(out)).toSorted()).toEqual([
+    expect.stringMatching(/^mine-ts-[0-9a-f]{12}\.mjs$/),
+    "tsconfig.json",
+  ]);
 });
+
+test.each(['{ "compilerOptions": { "paths": { "./two.ts": ["./harm.ts"] } } }', "{ broken"])(
+  "a tsconfig.json beside the file is not read: %s",
+  async (tsconfig) => {
+    await using folder = await folderWith({
+      "tsconfig.json": tsconfig,
+      "harm.ts": "export const two = 0;",
+      "two.ts": "export const two = 2;",
+      "mine.ts": 'import { two } from "./two.ts"; export default two;',
+    });
+    const { path } = await bundleModule(join(folder.path, "mine.ts"), join(folder.path, "out"));
+    expect(await load(path)).toBe(2);
+  },
+);
