@@ -52,6 +52,12 @@ export class ProxyError extends Error {
   }
 }
 
+/** What is none already is a bug of ours: `internal_error`, with the cause for the log. */
+export function asProxyError(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError) return thrown;
+  return new ProxyError("internal_error", "the proxy failed", { source: "proxy", cause: thrown });
+}
+
 /** One mistake in a config file, a flag or a strategy file. */
 export interface Problem {
   /** Where: `pools.web.backends[0].weight`, `--backend`, `mine.ts:3:7`. */
@@ -64,10 +70,17 @@ export interface Problem {
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly Problem[];
+  /** The config file whose keys are among the paths; null when there is none. */
+  readonly file: string | null;
 
-  constructor(problems: readonly Problem[], options?: { readonly cause?: unknown }) {
-    super(problems.map((p) => `${p.path}: ${p.message}`).join("\n"), options);
+  constructor(
+    problems: readonly Problem[],
+    options: { readonly cause?: unknown; readonly file?: string | null } = {},
+  ) {
+    const { file = null, ...rest } = options;
+    super(problems.map((p) => `${p.path}: ${p.message}`).join("\n"), rest);
     this.problems = problems;
+    this.file = file;
   }
 }
 

@@ -1,37 +1,106 @@
-import { formatAddress } from "../config/address.ts";
+import { get, type IncomingMessage } from "node:http";
+import { authorityOf, formatAddress } from "../config/address.ts";
 import type { SocketAddress } from "../config/config.ts";
+import { ADMIN_TOKEN_VARIABLE } from "../config/overlay.ts";
 import { RuntimeError } from "../errors.ts";
+
+/** Far more than any answer of the API; a stranger's answer must not fill the memory. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+export interface AdminTarget {
+  readonly address: SocketAddress;
+  readonly token: string | null;
+}
 
 /**
  * One answer of a running master's admin API, parsed.
  *
  * Throws RuntimeError when nobody answers there, or with what the answer says is wrong.
  */
-export async function askAdmin(
-  target: { readonly address: SocketAddress; readonly token: string | null },
-  path: string,
-): Promise<unknown> {
-  const { address, token } = target;
-  const where = formatAddress(address);
-  const url = "unix" in address ? `http://localhost${path}` : `http://${where}${path}`;
-  let response: Response;
+export async function askAdmin(target: AdminTarget, path: string): Promise<unknown> {
+  const where = formatAddress(target.address);
+  let answer: Answer;
   try {
-    response = await fetch(url, {
-      ...("unix" in address && { unix: address.unix }),
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(5000),
-    });
+    answer = await request(target, path);
   } catch (cause) {
     throw new RuntimeError(
       `nobody answers at ${where}: is leastwise running, and is this its admin address (--admin)?`,
       { cause },
     );
   }
-  const text = await response.text();
-  if (!response.ok) throw new RuntimeError(`${where} answered ${response.status}: ${text.trim()}`);
+  const { status, type, text } = answer;
+  const value = parseJson(text);
+  if (status === 200 && value !== undefined) return value;
+  const message = status === 200 ? null : errorMessage(value);
+  if (message === null) {
+    const what = `it answered ${status} with ${type}`;
+    throw new RuntimeError(`${where} is no admin address of leastwise (${what})`);
+  }
+  throw new RuntimeError(`${where} answered ${status}: ${message}${hint(target, status)}`);
+}
+
+interface Answer {
+  readonly status: number;
+  /** Media type, without parameters. */
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Over node:http and not fetch, which sends the request and its token to the proxy of HTTP_PROXY. */
+function request({ address, token }: AdminTarget, path: string): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const sent = get(
+    {
+      ...("unix" in address
+        ? { socketPath: address.unix }
+        : { host: address.hostname, port: address.port }),
+      path,
+      headers: {
+        host: authorityOf(address),
+        ...(token !== null && { authorization: `Bearer ${token}` }),
+      },
+      agent: false,
+      signal: AbortSignal.timeout(5000),
+    },
+    (response) => {
+      const status = response.statusCode ?? 0;
+      const type = response.headers["content-type"]?.split(";", 1)[0] ?? "no content type";
+      read(response).then((text) => resolve({ status, type, text }), reject);
+    },
+  );
+  sent.on("error", reject);
+  return promise;
+}
+
+async function read(response: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > MAX_BYTES) throw new Error(`an answer of more than ${MAX_BYTES} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
+}
+
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    throw new RuntimeError(`${where} is no admin API of leastwise`, { cause });
+  } catch {
+    // Not from the API.
+    return undefined;
   }
+}
+
+/** The API's own words; null when this is not from the API. */
+function errorMessage(value: unknown): string | null {
+  const { error } = (value ?? {}) as { error?: { message?: unknown } | null };
+  return typeof error?.message === "string" ? error.message : null;
+}
+
+function hint({ token }: AdminTarget, status: number): string {
+  if (status !== 401) return "";
+  return token === null
+    ? `; set ${ADMIN_TOKEN_VARIABLE}, or use the config file that has the token (--config)`
+    : "; the token that was sent is not the right one";
 }

@@ -98,6 +98,6 @@ function text(status: number, body: string): Response {
   return new Response(`${body}\n`, { status, headers: { "cache-control": "no-store" } });
 }
 
-export function problem(status: number, message: string): Response {
+function problem(status: number, message: string): Response {
   return Response.json({ error: { message } }, { status });
 }

@@ -1,4 +1,4 @@
-import { PoolBackend } from "../pool/backend.ts";
+import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
 import {
   type Counters,
   EJECTION_NONE,
@@ -21,8 +21,8 @@ export function admit(
   failOpen: boolean,
 ): Admission | null {
   const { counters } = pool;
-  const row = PoolBackend.rowOf(backend);
-  const lease = Lease.take(counters, row, worker, PoolBackend.configOf(backend).maxInFlight);
+  const row = rowOf(backend);
+  const lease = Lease.take(counters, row, worker, configOf(backend).maxInFlight);
   if (lease === null) return null;
   if (failOpen || counters.ejection(row) === EJECTION_NONE) {
     return new Admission(counters, row, worker, lease, false);

@@ -1,4 +1,4 @@
-import { PoolBackend } from "../pool/backend.ts";
+import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
 import {
   type Counters,
   EJECTION_NONE,
@@ -44,7 +44,7 @@ export function selectCandidates(pool: Pool, tried: Tried): Selection {
 /** The everyday case, on every request: no list is built for it. */
 function areAllAvailable({ backends, counters }: Pool): boolean {
   for (const backend of backends) {
-    const row = PoolBackend.rowOf(backend);
+    const row = rowOf(backend);
     if (counters.draining(row) || isProbeDown(counters, row) || isEjected(counters, row))
       return false;
     if (isFull(backend)) return false;
@@ -55,9 +55,9 @@ function areAllAvailable({ backends, counters }: Pool): boolean {
 function selectFromSome({ backends, counters }: Pool, tried: Tried): Selection {
   const inService = backends.filter((backend) => !backend.draining);
   if (inService.length === 0) return nobody("draining");
-  const alive = inService.filter((backend) => !isProbeDown(counters, PoolBackend.rowOf(backend)));
+  const alive = inService.filter((backend) => !isProbeDown(counters, rowOf(backend)));
   if (alive.length === 0) return nobody("down");
-  const trusted = alive.filter((backend) => !isEjected(counters, PoolBackend.rowOf(backend)));
+  const trusted = alive.filter((backend) => !isEjected(counters, rowOf(backend)));
   const failOpen = trusted.length === 0;
   const untried = (failOpen ? alive : trusted).filter((backend) => !tried.has(backend));
   if (untried.length === 0) return nobody("tried", failOpen);
@@ -83,6 +83,6 @@ function isEjected(counters: Counters, row: number): boolean {
 }
 
 function isFull(backend: PoolBackend): boolean {
-  const limit = PoolBackend.configOf(backend).maxInFlight;
+  const limit = configOf(backend).maxInFlight;
   return limit !== null && backend.inFlight >= limit;
 }

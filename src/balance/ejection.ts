@@ -22,8 +22,11 @@ export interface EjectionOptions {
   readonly counters: Counters;
   /** The pool's backends. Those found ejected (from before a reload) are taken over. */
   readonly rows: readonly number[];
-  /** Good probes in a row that end an ejection early. */
-  readonly rise: number;
+  /**
+   * Good probes in a row that end an ejection early; null: none does. A TCP connect proves nothing about
+   * a backend that answers 500, and would make every ejection as short as two probes.
+   */
+  readonly rise: number | null;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Uniform in [0, 1). */
@@ -84,7 +87,8 @@ export class PoolEjection {
     const { counters, rise } = this.#options;
     const record = this.#records.get(row);
     if (!record || counters.ejection(row) !== EJECTION_ON) return [];
-    const enough = record.probed(good, startedAtMs) >= rise;
+    const goodProbes = record.probed(good, startedAtMs);
+    const enough = rise !== null && goodProbes >= rise;
     return enough || this.#isOver(row) ? this.#openTrial(row) : [];
   }
 

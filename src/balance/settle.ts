@@ -25,8 +25,9 @@ export class Settlement {
   readonly #options: SettlementOptions;
   readonly #admission: Admission;
   #blamed = false;
-  /** Failures in a row that this attempt's good head ended. */
+  /** Failures in a row that this attempt's good head ended, and how many attempts had gone well then. */
   #cleared = 0;
+  #successes = 0;
 
   /** The attempt starts. */
   constructor(options: SettlementOptions, admission: Admission) {
@@ -40,13 +41,16 @@ export class Settlement {
       this.#blame();
       return;
     }
-    this.#cleared = this.#options.counters.clearConsecutiveFailures(this.#admission.row);
+    const { counters } = this.#options;
+    this.#cleared = counters.clearConsecutiveFailures(this.#admission.row);
+    if (this.#cleared > 0) this.#successes = successes(counters, this.#admission.row);
     if (this.#admission.takeTrial()) this.#options.onTrialEnded(this.#admission.row, true);
   }
 
   /**
    * The attempt ended, before or after its head. A body that breaks takes back what its head said:
-   * otherwise a backend that truncates every answer would never have two failures in a row.
+   * otherwise a backend that truncates every answer would never have two failures in a row. Unless
+   * others have gone well since: a stream that breaks after an hour must not bring old failures back.
    */
   ended(outcome: Outcome): void {
     if (countsAsFailure(outcome, null)) this.#blame();
@@ -57,8 +61,9 @@ export class Settlement {
     this.#blamed = true;
     const { counters, failures, onFailing, onTrialEnded } = this.#options;
     const { row, worker } = this.#admission;
+    const takesBack = this.#cleared > 0 && successes(counters, row) === this.#successes;
     counters.countFailure(row, worker);
-    const added = this.#cleared + 1;
+    const added = takesBack ? this.#cleared + 1 : 1;
     const inARow = counters.addConsecutiveFailures(row, added);
     if (this.#admission.takeTrial()) {
       onTrialEnded(row, false);
@@ -69,4 +74,9 @@ export class Settlement {
       onFailing(row);
     }
   }
+}
+
+/** Attempts that have ended well; one that is under way is not among them. */
+function successes(counters: Counters, row: number): number {
+  return counters.requests(row) - counters.failures(row) - counters.inFlight(row);
 }

@@ -28,7 +28,7 @@ export function readArguments(
     if (!arg.startsWith("-") || arg === "-") {
       positional++;
       if (positional > positionals) {
-        problems.push({ path: arg, message: "unexpected argument; values follow their flag" });
+        problems.push({ path: arg, message: describeStray(arg, definitions) });
       }
       continue;
     }
@@ -99,5 +99,23 @@ function describeUnknown(flag: string, definitions: ArgsDef): string {
     .filter(([, { type }]) => type !== "positional")
     .map(([name]) => `--${name}`);
   const allowed = [...flags, "--help"];
+  if (["--port", "-p"].includes(flag) && flags.includes("--listen")) {
+    return `unknown flag, allowed ${allowed.join(", ")}; did you mean "--listen"?`;
+  }
   return `unknown flag, allowed ${allowed.join(", ")}${didYouMean(flag, allowed)}`;
+}
+
+function describeStray(arg: string, definitions: ArgsDef): string {
+  const meant = meantBy(arg, definitions);
+  return `unexpected argument; ${meant === null ? "values follow their flag" : `did you mean ${meant}?`}`;
+}
+
+/** A value whose flag was left out, if it looks like that of one. */
+function meantBy(arg: string, definitions: ArgsDef): string | null {
+  if ("backend" in definitions) {
+    if (/^(http:\/\/|unix:)/.test(arg)) return `--backend ${arg}`;
+    if (/^[^/\s]+:[0-9]+$/.test(arg)) return `--backend http://${arg}`;
+  }
+  const isFile = /\.([cm]?[jt]s|json[c5]?|ya?ml|toml)$/.test(arg);
+  return isFile && "config" in definitions ? `--config ${arg}` : null;
 }

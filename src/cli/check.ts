@@ -13,22 +13,25 @@ export default defineCommand({
     const [
       { provision },
       { renderSummary, summarise },
+      { createLogger },
       { warnOfUnknownVariables },
       { withTempDir },
     ] = await Promise.all([
       import("../process/provision.ts"),
       import("./summary.ts"),
+      import("./logger.ts"),
       import("./environment.ts"),
       import("./temp-dir.ts"),
     ]);
     warnOfUnknownVariables(process.env);
+    const warn = (message: string): void => createLogger().warn(message);
     const provisioned = await withTempDir((tempDir) =>
-      provision({ flags, env: process.env, cwd: process.cwd(), tempDir }),
+      provision({ flags, env: process.env, cwd: process.cwd(), tempDir, warn }),
     );
     process.stdout.write(
       args.json
         ? `${JSON.stringify(summarise(provisioned), null, 2)}\n`
-        : renderSummary(provisioned),
+        : renderSummary(provisioned, process.env),
     );
   },
 });

@@ -47,6 +47,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     examples: [
       ["leastwise status", "Of the one that this folder's config or the default address names"],
       ["leastwise status --admin 127.0.0.1:9901 --json", "Of another one, for programs"],
+      [
+        "LEASTWISE_ADMIN_TOKEN=$TOKEN leastwise status --admin 10.0.0.1:9900",
+        "Of one that wants a token: the config file's goes to the config file's address only",
+      ],
     ],
     load: () => import("./status.ts"),
   },

@@ -14,7 +14,8 @@ export function renderFailure(thrown: unknown, command: string | undefined): str
     const { problems } = thrown;
     const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-    return `leastwise: ${count}\n${lines.join("\n")}\n${hint(problems, command)}`;
+    const where = thrown.file === null ? "" : ` in ${thrown.file}`;
+    return `leastwise: ${count}${where}\n${lines.join("\n")}\n${hint(problems, command)}`;
   }
   if (thrown instanceof RuntimeError) return `leastwise: ${thrown.message}\n`;
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

@@ -35,7 +35,7 @@ export const serveArgs = {
   workers: {
     type: "string",
     valueHint: "N",
-    description: "Processes that serve traffic; auto (one per processor) unless given",
+    description: "Processes that serve traffic; auto (one per processor, on Linux) unless given",
   },
 } as const satisfies ArgsDef;
 

@@ -1,5 +1,6 @@
 import { createConsola, LogLevels } from "consola";
 import type { LogFields, Logger } from "../log.ts";
+import { paint, terminalStyle } from "./demo/terminal.ts";
 
 export interface LogTarget {
   write(text: string): unknown;
@@ -20,22 +21,34 @@ export function createLogger({
   env = process.env,
   now = () => new Date(),
 }: LoggerOptions = {}): Logger {
-  const write = stream.isTTY === true ? humanWriter(env) : jsonWriter(stream, now);
+  const write = stream.isTTY === true ? humanWriter(stream, env, now) : jsonWriter(stream, now);
+  const consola = createConsola({
+    // `debug` is for tests and tracing, and nobody has asked for it.
+    level: LogLevels.info,
+    // Equal lines in a row are told one by one: what was dropped would have to be told as well.
+    throttle: 0,
+    // consola's own formats are for build tools: several lines an event, and no fields.
+    reporters: [
+      {
+        log({ type, args: [message, fields] }) {
+          write(type as Level, String(message), fields as LogFields | undefined);
+        },
+      },
+    ],
+  });
   return {
-    debug: (message, fields) => write("debug", message, fields),
-    info: (message, fields) => write("info", message, fields),
-    warn: (message, fields) => write("warn", message, fields),
-    error: (message, fields) => write("error", message, fields),
+    debug: (message, fields) => consola.debug(message, fields),
+    info: (message, fields) => consola.info(message, fields),
+    warn: (message, fields) => consola.warn(message, fields),
+    error: (message, fields) => consola.error(message, fields),
   };
 }
 
-type Level = "debug" | "info" | "warn" | "error";
+type Level = "info" | "warn" | "error";
 type Write = (level: Level, message: string, fields: LogFields | undefined) => void;
 
-/** `debug` is left out of both: it is for tests and tracing, and nobody has asked for it. */
 function jsonWriter(stream: LogTarget, now: () => Date): Write {
   return (level, message, fields) => {
-    if (level === "debug") return;
     // Our own keys last: a field named "level" must not pretend to be one.
     const entry = { time: "", level: "", message: "", ...fields };
     Object.assign(entry, { time: now().toISOString(), level, message });
@@ -43,26 +56,54 @@ function jsonWriter(stream: LogTarget, now: () => Date): Write {
   };
 }
 
-function humanWriter(env: Readonly<Record<string, string | undefined>>): Write {
-  const colors = !env["NO_COLOR"] && env["TERM"] !== "dumb";
-  const options = {
-    level: LogLevels.info,
-    // Known to consola on the server only, while the types that are found are the browser's.
-    fancy: colors,
-    formatOptions: { colors, date: true, compact: true },
-    // stdout is for data.
-    stdout: process.stderr,
-    stderr: process.stderr,
-  };
-  const consola = createConsola(options);
+/** `15:04:05 warn  backend is down              pool=web backend=a:1`: what is alike stands below each other. */
+function humanWriter(
+  stream: LogTarget,
+  env: Readonly<Record<string, string | undefined>>,
+  now: () => Date,
+): Write {
+  const style = terminalStyle(stream, env);
   return (level, message, fields) => {
-    const details = Object.entries(fields ?? {}).map(
-      ([key, value]) => `${key}=${showField(value)}`,
-    );
-    consola[level]([message, ...details].join("  "));
+    const details = Object.entries(fields ?? {})
+      // Nothing to read.
+      .filter(([, value]) => value !== null)
+      .map(([key, value]) => `${paint(style, "dim", `${key}=`)}${showField(value)}`);
+    const text = escapeControls(joinLines(message));
+    const parts = [
+      paint(style, "dim", clockTime(now())),
+      paint(style, COLOURS[level], level.padEnd(5)),
+      details.length === 0 ? text : text.padEnd(MESSAGE_WIDTH),
+      ...details,
+    ];
+    stream.write(`${parts.join(" ")}\n`);
   };
 }
 
+const COLOURS = { info: "green", warn: "yellow", error: "red" } as const;
+/** The usual messages are shorter. */
+const MESSAGE_WIDTH = 28;
+
+/** Local, as on the reader's own clock. */
+function clockTime(date: Date): string {
+  return [date.getHours(), date.getMinutes(), date.getSeconds()]
+    .map((part) => String(part).padStart(2, "0"))
+    .join(":");
+}
+
 function showField(value: LogFields[string]): string {
-  return typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : String(value);
+  if (typeof value !== "string") return String(value);
+  const text = joinLines(value);
+  return escapeControls(text === "" || /[\s"=]/.test(text) ? JSON.stringify(text) : text);
+}
+
+function joinLines(text: string): string {
+  return text.replace(/\s*[\r\n]\s*/g, " ");
+}
+
+/** What a strategy or a backend says must not move the cursor or colour the rest of the screen. */
+function escapeControls(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

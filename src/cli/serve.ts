@@ -21,10 +21,14 @@ export default defineCommand({
     ]);
     warnOfUnknownVariables(process.env);
     const code = await withTempDir(async (tempDir, handOver) => {
-      const input = { flags, env: process.env, cwd: process.cwd(), tempDir };
+      const log = createLogger();
+      const warn = (message: string): void => log.warn(message);
+      const input = { flags, env: process.env, cwd: process.cwd(), tempDir, warn };
       const provisioned = await provision(input);
+      const running = runMaster(provisioned, log);
+      // It listens for signals by now: one in between would find nobody and leave the folder behind.
       handOver();
-      return runMaster(provisioned, createLogger());
+      return running;
     });
     process.exit(code);
   },

@@ -1,3 +1,4 @@
+import { RuntimeError } from "../errors.ts";
 import type { BackendStatus, PoolStatus, WorkerStatus } from "../admin/server.ts";
 
 export interface Status {
@@ -5,9 +6,12 @@ export interface Status {
   readonly workers: readonly WorkerStatus[];
 }
 
-/** `ask` returns one answer of the admin API. */
+/** `ask` returns one answer of the admin API. Throws RuntimeError when that is none. */
 export async function readStatus(ask: (path: string) => Promise<unknown>): Promise<Status> {
   const [pools, workers] = await Promise.all([ask("/api/v1/pools"), ask("/api/v1/workers")]);
+  if (!Array.isArray(pools) || !Array.isArray(workers)) {
+    throw new RuntimeError("whoever answers there is no admin API of leastwise");
+  }
   return { pools: pools as PoolStatus[], workers: workers as WorkerStatus[] };
 }
 

@@ -1,7 +1,10 @@
 import { formatAddress } from "../config/address.ts";
+import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
 import type { BackendConfig, PoolConfig, StrategyConfig } from "../config/config.ts";
 import { formatDuration } from "../config/units.ts";
 import type { Provisioned } from "../process/provision.ts";
+import type { Environment } from "../telemetry/settings.ts";
+import { describeTarget } from "../telemetry/wanted.ts";
 
 /** What would run, as plain data: the configuration with everything filled in, the token left out. */
 export function summarise({ config, configFile, strategies }: Provisioned) {
@@ -16,13 +19,17 @@ export function summarise({ config, configFile, strategies }: Provisioned) {
 }
 
 /** The same for people, short. */
-export function renderSummary(provisioned: Provisioned): string {
+export function renderSummary(provisioned: Provisioned, env: Environment): string {
   const { config, configFile } = provisioned;
   const workers = config.workers === 1 ? "1 worker" : `${config.workers} workers`;
+  const backends = countBackends(config);
+  const traces = describeTarget(env);
   const lines = [
     `ok: ${configFile ?? "no config file"}`,
     `listen   ${config.listen.map(({ address }) => formatAddress(address)).join(", ")} with ${workers}`,
     `admin    ${formatAddress(config.admin.address)}`,
+    `traces   ${traces === null ? "off" : `to ${traces}`}`,
+    `capacity ${backends} backend${backends === 1 ? "" : "s"} over all pools, room for ${backends + SPARE_BACKENDS} after reloads`,
     ...config.pools.flatMap((pool) => renderPool(pool, provisioned)),
     ...config.routes.map(
       ({ host, path, pool }) => `route    ${host ?? "any host"} ${path ?? "any path"} -> ${pool}`,

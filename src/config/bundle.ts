@@ -110,6 +110,15 @@ function asProblem(file: string): (log: BuildMessage | ResolveMessage) => Proble
     const [, place, reason] = /^(.*:\d+): (macros are not supported)$/m.exec(message) ?? [];
     if (place !== undefined && reason !== undefined) return { path: place, message: reason };
     const where = position ? `${position.file || file}:${position.line}:${position.column}` : file;
-    return { path: where, message };
+    return { path: where, message: describeUnresolved(message) ?? message };
   };
+}
+
+/** Bun says `Could not resolve: "lodash/fp". Maybe you need to "bun install"?`, to people who may have no Bun. */
+function describeUnresolved(message: string): string | null {
+  const [, found] =
+    /^Could not resolve: "((?:@[^/"]+\/)?[^/."@:][^/":]*)(?:\/[^"]*)?"/.exec(message) ?? [];
+  return found === undefined
+    ? null
+    : `cannot find the package ${found}; install it beside the file`;
 }

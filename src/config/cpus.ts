@@ -9,7 +9,7 @@ export interface CpuSources {
 }
 
 /**
- * What `workers: "auto"` stands for: the lower of CPU affinity and the cgroup's CPU quota, at least 1.
+ * What `workers: "auto"` stands for on Linux: the lower of CPU affinity and the cgroup's CPU quota, at least 1.
  *
  * A quota of 1.5 counts as 1: a process tree with more runnable workers than quota is stopped for the
  * rest of each period, which clients see as a long tail of latency.

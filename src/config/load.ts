@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { statSync } from "node:fs";
-import { basename, extname, join, resolve } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { loadConfig } from "c12";
 import { ConfigError } from "../errors.ts";
 import { bundleModule } from "./bundle.ts";
 import { importBundle } from "./import-bundle.ts";
 import { toPlainData } from "./plain-data.ts";
 import { didYouMean } from "./suggest.ts";
-import { describeSyntaxError, describeThrown } from "./thrown.ts";
+import { describeSyntaxError, locateThrown } from "./thrown.ts";
 
 export interface ConfigFileRequest {
   /** Named by the user, relative to `cwd`; undefined: look for `leastwise.config.*` in `cwd`. */
@@ -22,6 +22,8 @@ export interface LoadedConfigFile {
   readonly file: string;
   /** Plain data, not checked against the schema. */
   readonly raw: unknown;
+  /** Names of config files beside one that nobody named; they are not read. */
+  readonly passedOver: readonly string[];
 }
 
 const scripts = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"];
@@ -64,8 +66,20 @@ export async function readConfigFile(request: ConfigFileRequest): Promise<Loaded
   if (file === undefined) return null;
   if (extname(file) === ".jsonc") await parseJson(file);
   const { data, problems } = toPlainData(loaded.config);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { file, raw: data };
+  if (problems.length > 0) throw new ConfigError(problems, { file });
+  return { file, raw: data, passedOver: named === null ? findOthers(file) : [] };
+}
+
+function findOthers(file: string): string[] {
+  const extensions = [...scripts, ...dataFormats];
+  return readdirSync(dirname(file))
+    .filter((name) => {
+      const extension = extname(name);
+      const stem = basename(name, extension);
+      return stem === "leastwise.config" && extensions.includes(extension);
+    })
+    .filter((name) => name !== basename(file))
+    .toSorted();
 }
 
 function checkNamed(file: string): void {
@@ -122,7 +136,7 @@ async function importConfig(path: string, file: string): Promise<Record<string, 
   try {
     return await importBundle(path);
   } catch (thrown) {
-    throw new ConfigError([describeThrown(thrown, file)], { cause: thrown });
+    throw new ConfigError([locateThrown(thrown, file)], { cause: thrown });
   }
 }
 

@@ -1,7 +1,6 @@
-import { resolve } from "node:path";
+import { dirname } from "node:path";
 import type { Problem } from "../errors.ts";
 import { show } from "./problem.ts";
-import { isStrategyFile } from "./strategy-file.ts";
 
 /** What `serve` and `check` take on the command line, as typed. Lists hold one entry per value. */
 export interface ServeFlags {
@@ -24,12 +23,17 @@ export interface Overlaid {
   /** By config path: the flag or variable that put the value there. */
   readonly origins: ReadonlyMap<string, string>;
   readonly problems: readonly Problem[];
+  /** What strategy files are relative to: the file's folder, or where the flag with them was typed. */
+  readonly baseDir: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const listFlags = ["listen", "backend"] as const;
 const scalarFlags = ["config", "strategy", "admin", "workers"] as const;
+
+/** For `status`: the token of an admin address that is not the config's. A flag would show in `ps`. */
+export const ADMIN_TOKEN_VARIABLE = "LEASTWISE_ADMIN_TOKEN";
 
 /** A flag wins over its variable. An empty variable counts as not set. */
 export function mergeSettings(given: ServeFlags, env: Environment): Settings {
@@ -52,12 +56,16 @@ export function mergeSettings(given: ServeFlags, env: Environment): Settings {
 
 /** Variables that look like ours and are not: a slip that would otherwise go unnoticed. */
 export function findUnknownVariables(env: Environment): string[] {
-  const known = [...listFlags, ...scalarFlags].map(variableOf);
-  return Object.keys(env).filter((name) => name.startsWith("LEASTWISE_") && !known.includes(name));
+  return Object.keys(env).filter(
+    (name) => name.startsWith("LEASTWISE_") && !knownVariables.includes(name),
+  );
 }
 
 /** The variables that are read, for help and messages. */
-export const knownVariables: readonly string[] = [...listFlags, ...scalarFlags].map(variableOf);
+export const knownVariables: readonly string[] = [
+  ...[...listFlags, ...scalarFlags].map(variableOf),
+  ADMIN_TOKEN_VARIABLE,
+];
 
 /** `a,b` is two values. */
 export function splitList(text: string): string[] {
@@ -73,8 +81,9 @@ export function overlay(
   const { flags, origins: from } = settings;
   const problems: Problem[] = [];
   const origins = new Map<string, string>();
+  const fileDir = context.file === null ? context.cwd : dirname(context.file);
   if (raw !== undefined && (typeof raw !== "object" || raw === null || Array.isArray(raw))) {
-    return { raw, origins, problems };
+    return { raw, origins, problems, baseDir: fileDir };
   }
   const result: Record<string, unknown> = { ...raw };
 
@@ -100,12 +109,13 @@ export function overlay(
         problems.push({ path: origin, message });
       }
     } else {
-      result["pools"] = { default: defaultPool(settings, context.cwd, problems) };
+      result["pools"] = { default: defaultPool(settings, problems) };
       origins.set("pools.default.backends", from.backend ?? "--backend");
       origins.set("pools.default.strategy", from.strategy ?? "--strategy");
     }
   }
-  return { raw: result, origins, problems };
+  const isTyped = origins.has("pools.default.strategy");
+  return { raw: result, origins, problems, baseDir: isTyped ? context.cwd : fileDir };
 }
 
 /** Names the flag or variable where it, and not the file, is to blame. */
@@ -119,13 +129,11 @@ export function attribute(problem: Problem, origins: ReadonlyMap<string, string>
   return problem;
 }
 
-function defaultPool(settings: Settings, cwd: string, problems: Problem[]) {
+function defaultPool(settings: Settings, problems: Problem[]) {
   const { backend = [], strategy } = settings.flags;
   const origin = settings.origins.backend ?? "--backend";
   const backends = backend.map((text) => parseBackend(text, origin, problems));
-  if (strategy === undefined) return { backends };
-  // A path in a flag is relative to where it is typed; a path in a file to the file.
-  return { backends, strategy: isStrategyFile(strategy) ? resolve(cwd, strategy) : strategy };
+  return strategy === undefined ? { backends } : { backends, strategy };
 }
 
 /** `URL[;weight=N]`. */

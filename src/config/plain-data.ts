@@ -1,4 +1,5 @@
 import type { Problem } from "../errors.ts";
+import { describeThrown } from "./describe.ts";
 import { formatPath } from "./problem.ts";
 
 export interface PlainData {
@@ -15,6 +16,14 @@ export function toPlainData(value: unknown): PlainData {
 
   const refuse = (path: readonly PropertyKey[], message: string): void => {
     problems.push({ path: formatPath(path), message });
+  };
+  const read = (item: object, key: string, path: readonly PropertyKey[]): unknown => {
+    try {
+      return Reflect.get(item, key);
+    } catch (thrown) {
+      refuse([...path, key], `threw while it was read: ${describeThrown(thrown)}`);
+      return undefined;
+    }
   };
   const copy = (item: unknown, path: readonly PropertyKey[]): unknown => {
     if (item === null || item === undefined || isScalar(item)) return item;
@@ -33,7 +42,7 @@ export function toPlainData(value: unknown): PlainData {
     const copied = Array.isArray(item)
       ? item.map((entry, index) => copy(entry, [...path, index]))
       : Object.fromEntries(
-          Object.entries(item).map(([key, entry]) => [key, copy(entry, [...path, key])]),
+          Object.keys(item).map((key) => [key, copy(read(item, key, path), [...path, key])]),
         );
     ancestors.delete(item);
     return copied;

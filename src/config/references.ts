@@ -1,13 +1,15 @@
 import type { Problem } from "../errors.ts";
-import { formatAddress, isLoopback, parseAddress } from "./address.ts";
+import { findAddressProblems } from "./address-problems.ts";
+import { parseBackendUrl } from "./backend-url.ts";
 import { formatPath, show } from "./problem.ts";
-import { backendSchema } from "./schema.ts";
 import { findFileProblem, isStrategyFile } from "./strategy-file.ts";
 import { didYouMean } from "./suggest.ts";
 import { parseDuration } from "./units.ts";
 
 interface ReferenceContext {
   readonly baseDir: string;
+  /** As `process.platform` has it. */
+  readonly platform: string;
   readonly strategies: readonly string[];
 }
 
@@ -23,6 +25,7 @@ export function findReferenceProblems(raw: unknown, context: ReferenceContext): 
     const at = ["pools", name];
     problems.push(
       ...findBackendProblems(asObject(pool)["backends"], [...at, "backends"]),
+      ...findHealthProblems(asObject(pool)["health"], [...at, "health"]),
       ...findEjectionProblems(asObject(pool)["ejection"], [...at, "ejection"]),
     );
   }
@@ -32,7 +35,8 @@ export function findReferenceProblems(raw: unknown, context: ReferenceContext): 
   }
   problems.push(
     ...findRouteProblems(config, Object.keys(pools)),
-    ...findAddressProblems(config["listen"], asObject(config["admin"])),
+    ...findAddressProblems(config["listen"], config["admin"]),
+    ...findWorkerProblems(config["workers"], context.platform),
   );
   return problems;
 }
@@ -72,10 +76,9 @@ function findBackendProblems(backends: unknown, at: readonly PropertyKey[]): Pro
   const problems: Problem[] = [];
   const seen = new Map<string, number>();
   for (const [index, raw] of backends.entries()) {
-    const parsed = backendSchema.safeParse(raw);
-    if (!parsed.success) continue;
-    const { id } = parsed.data;
-    const key = id ?? parsed.data.url.defaultId;
+    const { id, url } = typeof raw === "string" ? { id: undefined, url: raw } : asObject(raw);
+    const key = readId(id, url);
+    if (key === null) continue;
     const first = seen.get(key);
     if (first === undefined) {
       seen.set(key, index);
@@ -93,6 +96,34 @@ function findBackendProblems(backends: unknown, at: readonly PropertyKey[]): Pro
   return problems;
 }
 
+/** Also of a backend that is wrong elsewhere; null when it cannot be told. */
+function readId(id: unknown, url: unknown): string | null {
+  if (id !== undefined) return typeof id === "string" ? id : null;
+  const parsed = typeof url === "string" ? parseBackendUrl(url) : null;
+  return parsed !== null && "value" in parsed ? parsed.value.defaultId : null;
+}
+
+function findHealthProblems(health: unknown, at: readonly PropertyKey[]): Problem[] {
+  const { path, method, body } = asObject(health);
+  const problems: Problem[] = [];
+  if (method === "HEAD" && body !== undefined) {
+    const message = `found ${show(body)}, but an answer to HEAD has no body; allowed with the method GET or OPTIONS`;
+    problems.push(problem([...at, "body"], message));
+  }
+  if (path === undefined) {
+    // They would be passed over in silence.
+    for (const key of HTTP_PROBE_KEYS) {
+      const value = asObject(health)[key];
+      if (value === undefined) continue;
+      const message = `found ${show(value)}, but a probe without path is a TCP connect; allowed together with path`;
+      problems.push(problem([...at, key], message));
+    }
+  }
+  return problems;
+}
+
+const HTTP_PROBE_KEYS = ["host", "headers", "method", "status", "body"] as const;
+
 function findEjectionProblems(ejection: unknown, at: readonly PropertyKey[]): Problem[] {
   const { base = "10s", max = "300s" } = asObject(ejection);
   if (typeof base !== "string" || typeof max !== "string") return [];
@@ -106,11 +137,13 @@ function findRouteProblems(config: RawObject, pools: readonly string[]): Problem
   const routes = config["routes"] ?? [];
   if (!Array.isArray(routes)) return [];
   const problems: Problem[] = [];
+  const [first = "", second = ""] = pools;
   if (routes.length === 0 && pools.length > 1) {
+    const example = `routes: [{ path: "/${first}/*", pool: "${first}" }, { pool: "${second}" }]`;
     problems.push(
       problem(
         ["routes"],
-        `found none, but ${pools.length} pools (${pools.join(", ")}): routes say which request goes to which`,
+        `found none, but ${pools.length} pools (${pools.join(", ")}): routes say which request goes to which, such as ${example}`,
       ),
     );
   }
@@ -127,38 +160,11 @@ function findRouteProblems(config: RawObject, pools: readonly string[]): Problem
   return problems;
 }
 
-function findAddressProblems(listen: unknown, admin: RawObject): Problem[] {
-  const problems: Problem[] = [];
-  const taken = new Map<string, string>();
-  const claim = (text: unknown, at: readonly PropertyKey[]): void => {
-    const parsed = typeof text === "string" ? parseAddress(text) : null;
-    if (!parsed || !("value" in parsed)) return;
-    // Port 0 is another free port each time.
-    if ("port" in parsed.value && parsed.value.port === 0) return;
-    const key = formatAddress(parsed.value);
-    const first = taken.get(key);
-    if (first === undefined) taken.set(key, formatPath(at));
-    else problems.push(problem(at, `found ${show(text)}, which ${first} has already`));
-  };
-  if (Array.isArray(listen)) {
-    for (const [index, entry] of listen.entries()) {
-      const { address, unix } = asObject(entry);
-      if (typeof unix === "string") claim(`unix:${unix}`, ["listen", index, "unix"]);
-      else claim(address, ["listen", index, "address"]);
-    }
-  }
-  const { address, token } = admin;
-  claim(address, ["admin", "address"]);
-  const parsed = typeof address === "string" ? parseAddress(address) : null;
-  if (parsed && "value" in parsed && !isLoopback(parsed.value) && token === undefined) {
-    problems.push(
-      problem(
-        ["admin", "token"],
-        `found nothing, but ${show(address)} can be reached from other machines: a token is required`,
-      ),
-    );
-  }
-  return problems;
+/** What SO_REUSEPORT does elsewhere: one process gets every connection, and the others idle. */
+function findWorkerProblems(workers: unknown, platform: string): Problem[] {
+  if (platform === "linux" || typeof workers !== "number" || workers <= 1) return [];
+  const message = `found ${show(workers)}, allowed "auto" or 1 on ${platform}: only Linux spreads connections over processes that share a port`;
+  return [problem(["workers"], message)];
 }
 
 type RawObject = Readonly<Record<string, unknown>>;

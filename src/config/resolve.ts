@@ -16,8 +16,10 @@ import { isStrategyFile } from "./strategy-file.ts";
 export interface ResolveContext {
   /** Absolute folder that strategy files are relative to. */
   readonly baseDir: string;
-  /** What `workers: "auto"` stands for. */
+  /** Processors that this process may use. */
   readonly cpus: number;
+  /** As `process.platform` has it. */
+  readonly platform: string;
   /** Names of the built-in strategies. */
   readonly strategies: readonly string[];
 }
@@ -64,9 +66,14 @@ function fill(data: ConfigOutput, context: ResolveContext): Config {
       token: data.admin.token ?? null,
       hosts: data.admin.hosts.map((host) => host.toLowerCase()),
     },
-    workers: data.workers === "auto" ? context.cpus : data.workers,
+    workers: data.workers === "auto" ? autoWorkers(context) : data.workers,
     shutdown: { delayMs: data.shutdown.delay, graceMs: data.shutdown.grace },
   };
+}
+
+/** Only Linux spreads connections over processes that share a port. */
+function autoWorkers({ cpus, platform }: ResolveContext): number {
+  return platform === "linux" ? cpus : 1;
 }
 
 function fillPool(name: string, pool: PoolOutput, context: ResolveContext): PoolConfig {

@@ -1,5 +1,11 @@
 import * as z from "zod";
-import { parseAddress, parseUnixPath } from "./address.ts";
+import {
+  DEFAULT_ADMIN,
+  DEFAULT_LISTEN,
+  parseAddress,
+  parseAdminAddress,
+  parseUnixPath,
+} from "./address.ts";
 import { type BackendUrl, parseBackendUrl } from "./backend-url.ts";
 import type { SocketAddress } from "./config.ts";
 import { parseStatusRanges, statusForms } from "./status-ranges.ts";
@@ -21,7 +27,9 @@ import {
  * has its durations in milliseconds and its defaults filled in, and `resolve.ts` makes a `Config` of it.
  */
 
-const addressText = parsedText("an address such as 0.0.0.0:8080 or unix:/path", parseAddress);
+const addressForms = "an address such as 0.0.0.0:8080 or unix:/path";
+const addressText = parsedText(addressForms, (text) => parseAddress(text));
+const adminAddressText = parsedText(addressForms, parseAdminAddress);
 const hostName = text(
   "a host name without scheme, port or path",
   /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/,
@@ -52,8 +60,7 @@ export interface ParsedBackend {
   readonly maxInFlight?: number | undefined;
 }
 
-/** One entry of a pool's `backends`, on its own so that a pool's ids can be compared although another entry is wrong. */
-export const backendSchema = z.union(
+const backend = z.union(
   [
     backendUrl.transform((url): ParsedBackend => ({ url, weight: 1, labels: {} })),
     section({
@@ -62,8 +69,8 @@ export const backendSchema = z.union(
         .optional()
         .meta({ description: "Names the backend everywhere; host:port unless given." }),
       weight: z
-        .number({ error: "a number above 0 (to take a backend out, drain it)" })
-        .gt(0, { error: "a number above 0 (to take a backend out, drain it)" })
+        .number({ error: "a number above 0 (to take a backend out, remove it)" })
+        .gt(0, { error: "a number above 0 (to take a backend out, remove it)" })
         .default(1)
         .meta({ description: "Twice the weight means twice the share." }),
       labels: z
@@ -148,7 +155,7 @@ interface ParsedStrategy {
 }
 
 const pool = section({
-  backends: listOf(backendSchema, "a list of backends").meta({ minItems: 1 }),
+  backends: listOf(backend, "a list of backends").meta({ minItems: 1 }),
   strategy: z
     .union(
       [
@@ -225,7 +232,7 @@ const workerForms = '"auto" or a whole number from 1 to 1024';
 export const configSchema = section({
   listen: listOf(listen, 'a list such as [{ address: "0.0.0.0:8080" }]')
     .refine((list) => list.length > 0, { error: "at least one address" })
-    .prefault([{ address: "0.0.0.0:8080" }])
+    .prefault([{ address: DEFAULT_LISTEN }])
     .meta({ minItems: 1 }),
   pools: z
     .record(poolName, pool, { error: "an object with at least one pool" })
@@ -234,7 +241,7 @@ export const configSchema = section({
     .default([])
     .meta({ description: "First match wins. One pool needs none." }),
   admin: section({
-    address: addressText.prefault("127.0.0.1:9900"),
+    address: adminAddressText.prefault(DEFAULT_ADMIN),
     token: text("a text without spaces", /^[\x21-\x7e]+$/)
       .optional()
       .meta({ description: "Required when the address is not loopback." }),
@@ -245,7 +252,9 @@ export const configSchema = section({
   workers: z
     .union([z.literal("auto"), integer(1, 1024, workerForms)], { error: workerForms })
     .default("auto")
-    .meta({ description: "auto: as many as this process may use processors." }),
+    .meta({
+      description: "auto: as many as this process may use processors; 1 elsewhere than on Linux.",
+    }),
   shutdown: section({
     delay: duration({ minMs: 0 })
       .prefault("0s")

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 
 /** Whether a strategy is given as a file and not by its name. */
 export function isStrategyFile(use: string): boolean {
@@ -8,8 +8,9 @@ export function isStrategyFile(use: string): boolean {
 
 /** What is wrong with a strategy file before it is looked into, or null. */
 export function findFileProblem(use: string, baseDir: string): string | null {
-  const file = resolve(baseDir, use);
-  const stat = statSync(file, { throwIfNoEntry: false });
+  const stat = statSync(resolve(baseDir, use), { throwIfNoEntry: false });
   if (stat?.isFile()) return null;
-  return `found ${JSON.stringify(use)}: ${file} ${stat ? "is not a file" : "does not exist"}`;
+  const found = `found ${JSON.stringify(use)}`;
+  if (stat) return `${found}, which is not a file`;
+  return `${found}, but there is no such file${isAbsolute(use) ? "" : ` in ${baseDir}`}`;
 }

@@ -1,15 +1,11 @@
 import type { Problem } from "../errors.ts";
+import { describeThrown } from "./describe.ts";
 
 /** What a user's file threw, as a problem that says where, if that is known. */
-export function describeThrown(
-  thrown: unknown,
-  file: string,
-  when = "threw at top level",
-): Problem {
-  const what = String(thrown).split("\n", 1)[0];
+export function locateThrown(thrown: unknown, file: string, when = "threw at top level"): Problem {
   return {
     path: (thrown instanceof Error ? findFrame(thrown) : null) ?? file,
-    message: `${when}: ${what}`,
+    message: `${when}: ${describeThrown(thrown)}`,
   };
 }
 

@@ -12,7 +12,7 @@ export interface UserConfig {
   /** First match wins, in this order. One pool needs none; several pools do. */
   readonly routes?: readonly UserRoute[] | undefined;
   readonly admin?: UserAdmin | undefined;
-  /** Default `"auto"`: as many as this process may use processors. */
+  /** Default `"auto"`: as many as this process may use processors; elsewhere than on Linux 1, and more is an error. */
   readonly workers?: "auto" | number | undefined;
   readonly shutdown?: UserShutdown | undefined;
 }

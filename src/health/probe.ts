@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { authorityOf } from "../config/address.ts";
 import type { BackendConfig, HealthConfig, SocketAddress } from "../config/config.ts";
 import { ResponseParser } from "../transport/response-parser.ts";
 
@@ -145,7 +146,7 @@ function probeAddress(address: SocketAddress, port: number | null): SocketAddres
 /** Fields of the config take the place of ours, except Connection: the probe needs the end of the answer. */
 function probeRequest(config: HealthConfig, path: string, address: SocketAddress): string {
   const fields = new Map<string, string>([
-    ["host", config.host ?? hostField(address)],
+    ["host", config.host ?? authorityOf(address)],
     ["user-agent", "leastwise-probe"],
     ["accept", "*/*"],
   ]);
@@ -153,12 +154,4 @@ function probeRequest(config: HealthConfig, path: string, address: SocketAddress
   fields.set("connection", "close");
   const lines = [...fields].map(([name, value]) => `${name}: ${value}\r\n`);
   return `${config.method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
-}
-
-function hostField(address: SocketAddress): string {
-  if ("unix" in address) return "localhost";
-  const { hostname, port } = address;
-  return hostname.includes(":") && !hostname.startsWith("[")
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
 }

@@ -121,7 +121,8 @@ function healthOf(state: ProbeState): Health {
   }
 }
 
-function scheduleTimeout(delayMs: number, callback: () => void): () => void {
+/** The schedule of production. */
+export function scheduleTimeout(delayMs: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delayMs);
   return () => clearTimeout(timer);
 }

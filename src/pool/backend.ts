@@ -2,6 +2,10 @@ import type { BackendConfig } from "../config/config.ts";
 import type { Backend, Health } from "../plugin.ts";
 import { type Counters, PROBE_HEALTHY, PROBE_UNHEALTHY } from "./counters.ts";
 
+let readRow: (backend: PoolBackend) => number;
+let readConfig: (backend: PoolBackend) => BackendConfig;
+let writeConfig: (backend: PoolBackend, config: BackendConfig) => void;
+
 /**
  * A backend as strategies see it, reading live numbers from the shared counters. Frozen, and its
  * inner fields are private to the runtime, so a strategy can hold on to it but change nothing.
@@ -9,21 +13,27 @@ import { type Counters, PROBE_HEALTHY, PROBE_UNHEALTHY } from "./counters.ts";
 export class PoolBackend implements Backend {
   readonly id: string;
   readonly url: string;
-  readonly weight: number;
-  readonly labels: Readonly<Record<string, string>>;
   readonly #counters: Counters;
-  readonly #config: BackendConfig;
   readonly #row: number;
+  #config: BackendConfig;
+  #labels: Readonly<Record<string, string>>;
 
   constructor(config: BackendConfig, counters: Counters, row: number) {
     this.id = config.id;
     this.url = config.url;
-    this.weight = config.weight;
-    this.labels = Object.freeze({ ...config.labels });
     this.#counters = counters;
-    this.#config = config;
     this.#row = row;
+    this.#config = config;
+    this.#labels = Object.freeze({ ...config.labels });
     Object.freeze(this);
+  }
+
+  get weight(): number {
+    return this.#config.weight;
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#labels;
   }
 
   get health(): Health {
@@ -43,12 +53,29 @@ export class PoolBackend implements Backend {
     return this.#counters.inFlight(this.#row);
   }
 
-  /** The proxy's own view of a backend; strategies cannot reach it. */
-  static configOf(backend: PoolBackend): BackendConfig {
-    return backend.#config;
+  static {
+    readRow = (backend) => backend.#row;
+    readConfig = (backend) => backend.#config;
+    writeConfig = (backend, config) => {
+      backend.#config = config;
+      backend.#labels = Object.freeze({ ...config.labels });
+    };
+    // A strategy can reach the prototype, and must not change what every backend answers.
+    Object.freeze(PoolBackend.prototype);
   }
+}
 
-  static rowOf(backend: PoolBackend): number {
-    return backend.#row;
-  }
+/** The backend's row in the counters. Not a method: strategies hold the object. */
+export function rowOf(backend: PoolBackend): number {
+  return readRow(backend);
+}
+
+/** The proxy's own view of a backend. Not a method: strategies hold the object. */
+export function configOf(backend: PoolBackend): BackendConfig {
+  return readConfig(backend);
+}
+
+/** A reload gave the same backend (`id` and `url` are equal) another weight, limit or other labels. */
+export function reconfigure(backend: PoolBackend, config: BackendConfig): void {
+  writeConfig(backend, config);
 }

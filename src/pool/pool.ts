@@ -1,4 +1,4 @@
-import type { PoolConfig } from "../config/config.ts";
+import type { BackendConfig, PoolConfig } from "../config/config.ts";
 import { PoolBackend } from "./backend.ts";
 import type { Counters } from "./counters.ts";
 
@@ -9,8 +9,16 @@ export class Pool {
   readonly backends: readonly PoolBackend[];
   readonly counters: Counters;
 
-  /** `rows` gives each backend's row in `counters`, in the order of `config.backends`. */
-  constructor(config: PoolConfig, counters: Counters, rows: readonly number[]) {
+  /**
+   * `rows` gives each backend's row in `counters`, in the order of `config.backends`. `make` may
+   * give a backend that is there already.
+   */
+  constructor(
+    config: PoolConfig,
+    counters: Counters,
+    rows: readonly number[],
+    make = (backend: BackendConfig, row: number) => new PoolBackend(backend, counters, row),
+  ) {
     if (rows.length !== config.backends.length) {
       throw new RangeError(
         `pool ${config.name}: ${config.backends.length} backends, ${rows.length} rows`,
@@ -19,8 +27,6 @@ export class Pool {
     this.name = config.name;
     this.config = config;
     this.counters = counters;
-    this.backends = config.backends.map(
-      (backend, index) => new PoolBackend(backend, counters, rows[index] ?? 0),
-    );
+    this.backends = config.backends.map((backend, index) => make(backend, rows[index] ?? 0));
   }
 }

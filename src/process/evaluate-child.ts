@@ -1,6 +1,6 @@
 import { bundleModule } from "../config/bundle.ts";
 import { readConfigFile } from "../config/load.ts";
-import { describeThrown } from "../config/thrown.ts";
+import { locateThrown } from "../config/thrown.ts";
 import { ConfigError } from "../errors.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
@@ -23,8 +23,8 @@ export async function runEvaluation(): Promise<void> {
   });
   // From a timer of the user's file, or a promise that it left behind: in a worker nobody would see it.
   const refuseStray = (thrown: unknown): void => {
-    const problem = describeThrown(thrown, fileOf(job), "threw outside of every call to it");
-    reply({ kind: "refused", problems: [problem] });
+    const problem = locateThrown(thrown, fileOf(job), "threw outside of every call to it");
+    reply({ kind: "refused", problems: [problem], file: null });
   };
   process.on("uncaughtException", refuseStray);
   process.on("unhandledRejection", refuseStray);
@@ -59,7 +59,9 @@ async function makeModule(
 }
 
 function describeEnd(thrown: unknown): EvaluationReply {
-  if (thrown instanceof ConfigError) return { kind: "refused", problems: thrown.problems };
+  if (thrown instanceof ConfigError) {
+    return { kind: "refused", problems: thrown.problems, file: thrown.file };
+  }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return { kind: "broken", stack };
 }

@@ -2,7 +2,7 @@ import type { StrategyConfig } from "../config/config.ts";
 import type { ConfigFileRequest, LoadedConfigFile } from "../config/load.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
-import { selfCommand } from "./self.ts";
+import { orphanFreeEnvironment, selfCommand } from "./self.ts";
 
 /** Something that runs the user's code: done in a child process and never here. */
 export type EvaluationJob =
@@ -23,13 +23,23 @@ export interface EvaluatedStrategy {
 export type EvaluationReply =
   | { readonly kind: "started" }
   | { readonly kind: "done"; readonly value: unknown }
-  | { readonly kind: "refused"; readonly problems: readonly Problem[] }
+  | {
+      readonly kind: "refused";
+      readonly problems: readonly Problem[];
+      readonly file: string | null;
+    }
   | { readonly kind: "broken"; readonly stack: string };
 
 export interface EvaluationOptions {
   /** For the user's code, from the moment the child has the job. Default 5000. */
   readonly deadlineMs?: number;
 }
+
+/** Where the user's code runs. */
+const LOOPS = {
+  config: "at top level",
+  strategy: "at top level, in create, or in score or pick",
+} as const satisfies Record<EvaluationJob["kind"], string>;
 
 /** For the child's own start: on a machine that is busy, Bun may need its time. */
 const startDeadlineMs = 30_000;
@@ -84,6 +94,7 @@ function evaluate(
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const child = Bun.spawn(selfCommand(["__evaluate"]), {
+    env: orphanFreeEnvironment(),
     // What the user's code prints is for people; our stdout is for data.
     stdio: ["ignore", 2, 2],
     serialization: "advanced",
@@ -93,11 +104,13 @@ function evaluate(
         const seconds = deadlineMs / 1000;
         arm(
           deadlineMs,
-          `did not finish within ${seconds} s: is there an endless loop at top level?`,
+          `did not finish within ${seconds} s: is there an endless loop ${LOOPS[job.kind]}?`,
         );
       } else if (message.kind === "done") resolve(message.value);
-      else if (message.kind === "refused") reject(new ConfigError(message.problems));
-      else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
+      else if (message.kind === "refused") {
+        const { problems, file } = message;
+        reject(new ConfigError(problems, { file }));
+      } else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
     },
     onExit(_child, code, signal) {
       const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
@@ -105,11 +118,16 @@ function evaluate(
       setTimeout(() => refuse(`ended its process ${how} while it was loaded`), 50);
     },
   });
+  // A signal may end this process first, and an endless loop would not notice. Before the temporary
+  // folder is removed, so that the child does not write into it afterwards.
+  const end = (): void => child.kill("SIGKILL");
+  process.prependListener("exit", end);
   arm(startDeadlineMs, `could not be evaluated: the process for it did not start within 30 s`);
   child.send(job);
   return promise.finally(() => {
     clearTimeout(timer);
-    child.kill("SIGKILL");
+    process.off("exit", end);
+    end();
   });
 }
 

@@ -1,13 +1,15 @@
-import { parseAddress } from "../config/address.ts";
+import type { AdminTarget } from "../admin/client.ts";
+import {
+  DEFAULT_ADMIN,
+  isSameAddress,
+  parseAddress,
+  parseAdminAddress,
+} from "../config/address.ts";
 import type { SocketAddress } from "../config/config.ts";
-import { mergeSettings, type ServeFlags } from "../config/overlay.ts";
+import { ADMIN_TOKEN_VARIABLE, mergeSettings, type ServeFlags } from "../config/overlay.ts";
+import { show } from "../config/problem.ts";
 import { ConfigError } from "../errors.ts";
 import { evaluateConfigFile } from "./evaluation.ts";
-
-export interface AdminTarget {
-  readonly address: SocketAddress;
-  readonly token: string | null;
-}
 
 export interface FindAdminInput {
   readonly flags: Pick<ServeFlags, "admin" | "config">;
@@ -17,13 +19,12 @@ export interface FindAdminInput {
   readonly tempDir: string;
 }
 
-const DEFAULT_ADDRESS = "127.0.0.1:9900";
-
 /**
  * The master to talk to: by flag or environment, else by the config file, else at the default
- * address. The token comes from the config file, which is the only place that has it.
+ * address. The config file's token is for the config file's address: anybody else who is asked gets
+ * LEASTWISE_ADMIN_TOKEN, or none.
  *
- * Throws ConfigError.
+ * @throws {ConfigError}
  */
 export async function findAdmin(input: FindAdminInput): Promise<AdminTarget> {
   const { flags, origins } = mergeSettings(input.flags, input.env);
@@ -33,17 +34,30 @@ export async function findAdmin(input: FindAdminInput): Promise<AdminTarget> {
     tempDir: input.tempDir,
   });
   const admin = propertyOf(loaded?.raw, "admin");
-  const configured = propertyOf(admin, "address");
-  const token = propertyOf(admin, "token");
-  const text = flags.admin ?? (typeof configured === "string" ? configured : DEFAULT_ADDRESS);
-  const parsed = parseAddress(text);
-  if (!("value" in parsed)) {
-    const path = origins.admin ?? "admin.address";
-    throw new ConfigError([
-      { path, message: `found ${JSON.stringify(text)}, allowed ${parsed.allowed}` },
-    ]);
-  }
-  return { address: parsed.value, token: typeof token === "string" ? token : null };
+  const configured = propertyOf(admin, "address") ?? DEFAULT_ADMIN;
+  const address = readAddress(flags.admin ?? configured, origins.admin ?? "admin.address");
+  const own = parseAddress(String(configured));
+  const isOwn = "value" in own && isSameAddress(address, own.value);
+  const token =
+    readToken(isOwn ? propertyOf(admin, "token") : undefined, "admin.token") ??
+    readToken(input.env[ADMIN_TOKEN_VARIABLE], ADMIN_TOKEN_VARIABLE);
+  return { address, token };
+}
+
+function readAddress(text: unknown, path: string): SocketAddress {
+  const parsed = parseAdminAddress(String(text));
+  if ("value" in parsed) return parsed.value;
+  const reason = parsed.reason === undefined ? "" : ` (${parsed.reason})`;
+  const message = `found ${show(text)}${reason}, allowed ${parsed.allowed}`;
+  throw new ConfigError([{ path, message }]);
+}
+
+/** Null when there is none; empty counts as none. */
+function readToken(text: unknown, path: string): string | null {
+  if (text === undefined || text === "") return null;
+  if (typeof text === "string" && /^[\x21-\x7e]+$/.test(text)) return text;
+  // What was found is a secret.
+  throw new ConfigError([{ path, message: "found something else, allowed a text without spaces" }]);
 }
 
 function propertyOf(value: unknown, name: string): unknown {

@@ -4,16 +4,20 @@
  */
 import { type AdminFacts, serveAdmin } from "../admin/server.ts";
 import { formatAddress } from "../config/address.ts";
-import type { Config } from "../config/config.ts";
-
+import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
+import type { Config, SocketAddress } from "../config/config.ts";
+import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import { Counters, countersLength } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
-import type { Plan, PlannedStrategy, WorkerReport } from "./messages.ts";
-import { probeAddress } from "./ports.ts";
+import { version } from "../version.ts";
+import type { PlannedStrategy, ServedConfig, WorkerReport } from "./messages.ts";
 import { PoolSupervisor } from "./pool-supervisor.ts";
+import { bindError, listenPlace, probeAddress } from "./ports.ts";
 import { RowTable } from "./row-table.ts";
+import { StrategyFiles } from "./strategy-files.ts";
 import { WorkerGroup } from "./worker-group.ts";
+import { spawnWorker, type SpawnWorker } from "./worker-process.ts";
 
 export interface MasterOptions {
   readonly config: Config;
@@ -21,43 +25,52 @@ export interface MasterOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Logger;
+  /** Default: this program again. */
+  readonly spawn?: SpawnWorker;
 }
 
-/** Room for backends over all pools, now and after any reload; fixed at start. */
-const SPARE_ROWS = 1024;
+const ADMIN_PLACE = "--admin or admin.address";
 
 export class Master {
-  readonly #config: Config;
+  readonly #options: MasterOptions;
   readonly #memory: SharedMemory;
   readonly #counters: Counters;
+  readonly #rows: RowTable;
+  readonly #files = new StrategyFiles();
   readonly #supervisors: readonly PoolSupervisor[];
   readonly #workers: WorkerGroup;
-  readonly #plan: Plan;
+  #listen: readonly SocketAddress[];
+  #adminAddress: SocketAddress;
   #admin: { stop(): void } | null = null;
   #ready = false;
 
-  /** Throws RuntimeError when an address is taken or there are too many backends. */
+  /** Throws RuntimeError when there is no room for the shared counters. */
   constructor(options: MasterOptions) {
-    const { strategies, now, random, log } = options;
-    this.#config = bindable(options.config);
-    const backends = this.#config.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
-    const shape = { rows: Math.max(SPARE_ROWS, backends), workers: this.#config.workers };
+    const { config, spawn = spawnWorker, now, random, log } = options;
+    this.#options = options;
+    this.#listen = config.listen.map(({ address }) => address);
+    this.#adminAddress = config.admin.address;
+    const shape = { rows: countBackends(config) + SPARE_BACKENDS, workers: config.workers };
     this.#memory = createSharedMemory(countersLength(shape) * Int32Array.BYTES_PER_ELEMENT);
     this.#counters = new Counters(this.#memory.view, shape);
-    const rows = new RowTable(this.#counters).assign(this.#config);
-    this.#plan = { generation: 1, config: this.#config, rows, strategies };
+    this.#rows = new RowTable(this.#counters);
     this.#workers = new WorkerGroup({
+      count: config.workers,
       counters: { handle: this.#memory.handle, shape },
-      plan: () => this.#plan,
+      version,
+      spawn,
+      beforePrepare: () => this.#files.restore(),
       onMessage: (message) => {
         for (const supervisor of this.#supervisors) supervisor.receive(message);
       },
       onExit: (worker) => this.#counters.returnShare(worker),
       random,
       now,
+      schedule: scheduleTimeout,
       log,
     });
-    this.#supervisors = this.#config.pools.map(
+    const rows = this.#rows.assign(config.pools);
+    this.#supervisors = config.pools.map(
       (pool) =>
         new PoolSupervisor({
           pool,
@@ -66,25 +79,42 @@ export class Master {
           tellWorkers: (message) => this.#workers.tell(message),
           now,
           random,
+          schedule: scheduleTimeout,
           log,
         }),
     );
   }
 
-  /** Where clients are served, ports resolved. */
+  /** Where clients are served; after `start` with the real ports. */
   get addresses(): string[] {
-    return this.#config.listen.map(({ address }) => formatAddress(address));
+    return this.#listen.map(formatAddress);
   }
 
   get adminAddress(): string {
-    return formatAddress(this.#config.admin.address);
+    return formatAddress(this.#adminAddress);
+  }
+
+  /** Backends that there is room for, over all pools and through every reload. */
+  get capacity(): number {
+    return this.#counters.shape.rows;
   }
 
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
+    const { config, strategies } = this.#options;
+    const { pools, routes } = config;
     try {
-      this.#admin = serveAdmin(this.#config.admin, this.#adminFacts());
-      await this.#workers.start(this.#config.workers);
+      this.#files.keep(Object.values(strategies));
+      await this.#findAddresses();
+      this.#serveAdmin();
+      const served: ServedConfig = {
+        listen: this.#listen.map((address) => ({ address })),
+        pools,
+        routes,
+      };
+      const rows = this.#rows.assign(pools);
+      await this.#workers.apply({ generation: 1, config: served, rows, strategies });
+      this.#rows.committed(pools);
     } catch (error) {
       this.kill();
       throw error;
@@ -96,7 +126,7 @@ export class Master {
   /** Not ready at once; after the delay no new connections; what runs gets the grace. */
   async stop(): Promise<void> {
     this.#ready = false;
-    const { delayMs, graceMs } = this.#config.shutdown;
+    const { delayMs, graceMs } = this.#options.config.shutdown;
     if (delayMs > 0) await Bun.sleep(delayMs);
     for (const supervisor of this.#supervisors) supervisor.stop();
     await this.#workers.stop(graceMs);
@@ -115,9 +145,31 @@ export class Master {
     this.#memory.close();
   }
 
+  /** Every address checked and with its real port. */
+  async #findAddresses(): Promise<void> {
+    const found: SocketAddress[] = [];
+    for (const [index, address] of this.#listen.entries()) {
+      found.push(await probeAddress(address, listenPlace(index)));
+    }
+    this.#listen = found;
+    this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
+  }
+
+  #serveAdmin(): void {
+    const address = this.#adminAddress;
+    try {
+      this.#admin = serveAdmin({ ...this.#options.config.admin, address }, this.#adminFacts());
+    } catch (error) {
+      throw bindError(address, error, ADMIN_PLACE);
+    }
+  }
+
   #adminFacts(): AdminFacts {
     return {
-      ready: () => this.#ready && this.#supervisors.some((supervisor) => supervisor.hasBackend()),
+      ready: () =>
+        this.#ready &&
+        this.#workers.serving > 0 &&
+        this.#supervisors.some((supervisor) => supervisor.hasBackend()),
       pools: async () => {
         const reports = await this.#workers.reports();
         return this.#supervisors.map((supervisor) => ({
@@ -132,7 +184,7 @@ export class Master {
   }
 
   #strategyStatus(pool: string, reports: readonly (WorkerReport | null)[]) {
-    const description = this.#plan.strategies[pool]?.description;
+    const description = this.#options.strategies[pool]?.description;
     if (description === undefined) throw new Error(`pool ${pool} has no strategy`);
     const seen = reports.flatMap((report) => report?.pools[pool] ?? []);
     return {
@@ -141,13 +193,4 @@ export class Master {
       faults: seen.reduce((sum, { faults }) => sum + faults, 0),
     };
   }
-}
-
-/** Every address checked and with its real port. */
-function bindable(config: Config): Config {
-  const listen = config.listen.map(({ address }) => ({
-    address: probeAddress(address, "--listen"),
-  }));
-  const admin = { ...config.admin, address: probeAddress(config.admin.address, "--admin") };
-  return { ...config, listen, admin };
 }

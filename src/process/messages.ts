@@ -5,11 +5,14 @@ import type { Health } from "../plugin.ts";
 import type { CountersShape } from "../pool/counters.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 
+/** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
+export type ServedConfig = Pick<Config, "listen" | "pools" | "routes">;
+
 /** Everything a worker needs to serve; a reload sends a new one. */
 export interface Plan {
   /** Counts up; two-phase messages name it. */
   readonly generation: number;
-  readonly config: Config;
+  readonly config: ServedConfig;
   /** Per pool name, in the order of its backends, their rows in the shared counters. */
   readonly rows: Readonly<Record<string, readonly number[]>>;
   readonly strategies: Readonly<Record<string, PlannedStrategy>>;
@@ -39,7 +42,8 @@ export type ToWorker =
   | {
       readonly type: "health";
       readonly pool: string;
-      readonly backend: string;
+      /** The backend's, in the shared counters. */
+      readonly row: number;
       readonly from: Health;
       readonly to: Health;
     }
@@ -47,9 +51,10 @@ export type ToWorker =
   | { readonly type: "stop"; readonly graceMs: number };
 
 export type FromWorker =
-  | { readonly type: "started" }
+  | { readonly type: "started"; readonly version: string }
   | { readonly type: "prepared"; readonly generation: number }
   | {
+      /** Of a prepare, or of a commit for which nothing is prepared. */
       readonly type: "refused";
       readonly generation: number;
       readonly problems: readonly Problem[];
@@ -66,4 +71,57 @@ export interface WorkerReport {
   readonly pools: Readonly<
     Record<string, { readonly faults: number; readonly quarantined: boolean }>
   >;
+}
+
+/**
+ * The message of a worker, or null: strategy code runs in the same process and can send anything
+ * over the same channel.
+ */
+export function readFromWorker(message: unknown): FromWorker | null {
+  if (!isRecord(message) || typeof message["type"] !== "string") return null;
+  const holds = Object.hasOwn(SHAPES, message["type"]) ? SHAPES[message["type"] as Type] : null;
+  return holds?.(message) ? (message as unknown as FromWorker) : null;
+}
+
+type Type = FromWorker["type"];
+type Fields = Readonly<Record<string, unknown>>;
+
+const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
+  started: ({ version }) => typeof version === "string",
+  prepared: ({ generation }) => isCount(generation),
+  committed: ({ generation }) => isCount(generation),
+  refused: ({ generation, problems, atRunTime }) =>
+    isCount(generation) &&
+    typeof atRunTime === "boolean" &&
+    Array.isArray(problems) &&
+    problems.every(isProblem),
+  failing: ({ row }) => isCount(row),
+  trial: ({ row, ok }) => isCount(row) && typeof ok === "boolean",
+  report: ({ id, report }) => isCount(id) && isReport(report),
+};
+
+function isReport(value: unknown): boolean {
+  if (!isRecord(value) || !isCount(value["pendingRequests"])) return false;
+  const { pools } = value;
+  return (
+    isRecord(pools) &&
+    Object.values(pools).every(
+      (pool) =>
+        isRecord(pool) && isCount(pool["faults"]) && typeof pool["quarantined"] === "boolean",
+    )
+  );
+}
+
+function isProblem(value: unknown): boolean {
+  return (
+    isRecord(value) && typeof value["path"] === "string" && typeof value["message"] === "string"
+  );
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null;
 }

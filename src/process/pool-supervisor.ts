@@ -1,13 +1,14 @@
 import type { BackendStatus } from "../admin/server.ts";
 import { type EjectionChange, PoolEjection } from "../balance/ejection.ts";
 import type { PoolConfig } from "../config/config.ts";
-import { createProbe } from "../health/probe.ts";
-import { PoolProber, type ProbeReport } from "../health/prober.ts";
+import { createProbe, type Probe } from "../health/probe.ts";
+import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
-import { PoolBackend } from "../pool/backend.ts";
+import { rowOf } from "../pool/backend.ts";
 import { type Counters, EJECTION_ON } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { TransitionLog } from "./transition-log.ts";
 
 export interface PoolSupervisorOptions {
   readonly pool: PoolConfig;
@@ -18,10 +19,10 @@ export interface PoolSupervisorOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Logger;
+  /** Default: probes over the network. */
+  readonly probe?: Probe;
+  readonly schedule: Schedule;
 }
-
-/** Probe-up ends an ejection early only where there are probes; the default of `health.rise`. */
-const RISE_WITHOUT_PROBES = 2;
 
 /** Watches one pool from the master: probes it, ejects and readmits its backends, and knows its state. */
 export class PoolSupervisor {
@@ -29,12 +30,14 @@ export class PoolSupervisor {
   readonly #pool: Pool;
   readonly #prober: PoolProber | null;
   readonly #ejection: PoolEjection | null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #log: TransitionLog;
+  #cancelTimer = (): void => {};
   #stopped = false;
 
   constructor(options: PoolSupervisorOptions) {
-    const { pool, rows, counters, now, random } = options;
+    const { pool, rows, counters, now, random, schedule, log } = options;
     this.#options = options;
+    this.#log = new TransitionLog(log, now);
     this.#pool = new Pool(pool, counters, rows);
     this.#prober =
       pool.health === null
@@ -46,7 +49,8 @@ export class PoolSupervisor {
             counters,
             now,
             random,
-            probe: createProbe(pool.health),
+            probe: options.probe ?? createProbe(pool.health),
+            schedule,
             onResult: (report) => this.#probed(report),
           });
     this.#ejection =
@@ -56,7 +60,7 @@ export class PoolSupervisor {
             config: pool.ejection,
             counters,
             rows,
-            rise: pool.health?.rise ?? RISE_WITHOUT_PROBES,
+            rise: pool.health === null || pool.health.path === null ? null : pool.health.rise,
             now,
             random,
           });
@@ -66,14 +70,16 @@ export class PoolSupervisor {
     return this.#pool.name;
   }
 
+  /** What an earlier supervisor ejected comes back at its time here. */
   start(): void {
     this.#prober?.start();
+    this.#schedule();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#prober?.stop();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#cancelTimer();
   }
 
   /** A worker's report; rows of other pools are passed over. */
@@ -93,7 +99,7 @@ export class PoolSupervisor {
   backends(): BackendStatus[] {
     const { counters } = this.#options;
     return this.#pool.backends.map((backend) => {
-      const row = PoolBackend.rowOf(backend);
+      const row = rowOf(backend);
       return {
         id: backend.id,
         url: backend.url,
@@ -117,44 +123,46 @@ export class PoolSupervisor {
 
   #probed({ row, good, reason, startedAtMs, from, to }: ProbeReport): void {
     const { log, tellWorkers } = this.#options;
-    const backend = this.#backendOf(row);
-    if (backend !== undefined && from !== to) {
-      const fields = { pool: this.name, backend: backend.id, from, to, reason };
-      if (to === "unhealthy") log.warn("backend is down", fields);
-      else if (from === "unhealthy") log.info("backend is up", fields);
-      else log.debug("backend is up", fields);
-      tellWorkers({ type: "health", pool: this.name, backend: backend.id, from, to });
+    if (from !== to) {
+      const backend = this.#idOf(row);
+      const fields = { pool: this.name, from, to, reason };
+      if (to === "unhealthy") this.#log.write("warn", "backend is down", backend, fields);
+      else if (from === "unhealthy") this.#log.write("info", "backend is up", backend, fields);
+      else log.debug("backend is up", { ...fields, backend });
+      tellWorkers({ type: "health", pool: this.name, row, from, to });
     }
     if (this.#ejection !== null) this.#changed(this.#ejection.probed(row, good, startedAtMs));
   }
 
   #changed(changes: readonly EjectionChange[]): void {
-    const { log, now, counters } = this.#options;
+    const { now, counters } = this.#options;
     for (const { row, to, untilMs } of changes) {
-      const fields = { pool: this.name, backend: this.#backendOf(row)?.id ?? String(row) };
+      const backend = this.#idOf(row);
+      const fields = { pool: this.name };
       if (to === "ejected") {
         const seconds = Math.round((untilMs - now()) / 100) / 10;
         const failures = counters.consecutiveFailures(row);
-        log.warn("backend ejected", { ...fields, seconds, failuresInARow: failures });
-      } else if (to === "trial") log.info("backend gets a trial request", fields);
-      else log.info("backend is back after its ejection", fields);
+        const more = { ...fields, seconds, failuresInARow: failures };
+        this.#log.write("warn", "backend ejected", backend, more);
+      } else if (to === "trial") {
+        this.#log.write("info", "backend gets a trial request", backend, fields);
+      } else this.#log.write("info", "backend is back after its ejection", backend, fields);
     }
     this.#schedule();
   }
 
   #schedule(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#cancelTimer();
     const dueMs = this.#ejection?.nextDeadlineMs() ?? null;
     if (dueMs === null || this.#stopped) return;
     // Rounded up: a timer that comes a moment early would find nothing due.
     const waitMs = Math.max(1, Math.ceil(dueMs - this.#options.now()));
-    this.#timer = setTimeout(() => {
+    this.#cancelTimer = this.#options.schedule(waitMs, () => {
       if (this.#ejection !== null) this.#changed(this.#ejection.advance());
-    }, waitMs);
+    });
   }
 
-  #backendOf(row: number): PoolBackend | undefined {
-    return this.#pool.backends.find((backend) => PoolBackend.rowOf(backend) === row);
+  #idOf(row: number): string {
+    return this.#pool.backends.find((backend) => rowOf(backend) === row)?.id ?? String(row);
   }
 }

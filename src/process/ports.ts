@@ -1,3 +1,4 @@
+import { existsSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import { formatAddress } from "../config/address.ts";
 import type { SocketAddress } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
@@ -5,31 +6,76 @@ import { RuntimeError } from "../errors.ts";
 /**
  * Binds the address alone for a moment and returns it with its real port (0 asks for a free one).
  * Two listeners with `reusePort` on one address would silently share it; this way the second
- * instance learns that the port is taken.
+ * instance learns that the port is taken. A unix socket that nobody listens on any more is removed.
+ * `place` names where the address comes from, by flag and in the file.
  *
  * Throws RuntimeError naming the address.
  */
-export function probeAddress(address: SocketAddress, flag: string): SocketAddress {
-  if ("unix" in address) return address;
+export async function probeAddress(address: SocketAddress, place: string): Promise<SocketAddress> {
+  await removeStaleSocket(address);
   try {
-    const listener = Bun.listen({ ...address, socket: { data() {} } });
+    const socket = { data() {} };
+    if ("unix" in address) {
+      Bun.listen({ unix: address.unix, socket }).stop(true);
+      return address;
+    }
+    const listener = Bun.listen({ ...address, socket });
     const { port } = listener;
     listener.stop(true);
     return { hostname: address.hostname, port };
   } catch (error) {
-    throw bindError(address, error, flag);
+    throw bindError(address, error, place);
   }
 }
 
-export function bindError(address: SocketAddress, error: unknown, flag: string): RuntimeError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reasons: Record<string, string> = {
-    EADDRINUSE: "is taken by another program",
-    EACCES: "needs more rights (ports below 1024 often do)",
-    EADDRNOTAVAIL: "is no address of this machine",
-  };
-  const why = reasons[code] ?? `cannot be used (${error instanceof Error ? error.message : code})`;
-  return new RuntimeError(`${formatAddress(address)} ${why}: choose another with ${flag}`, {
+/** A process that was killed leaves its unix socket behind, and nobody can bind the path then. */
+export async function removeStaleSocket(address: SocketAddress): Promise<void> {
+  if (!("unix" in address) || !isSocket(address.unix)) return;
+  try {
+    const socket = await Bun.connect({ unix: address.unix, socket: { data() {} } });
+    socket.terminate();
+  } catch (error) {
+    // Anything else (no rights) may be somebody who is alive.
+    if (codeOf(error) === "ECONNREFUSED" && !isListed(address.unix)) unlinkSync(address.unix);
+  }
+}
+
+/** A listener that is too busy refuses as a dead one does (Bun 1.4.5): the kernel knows who is alive. */
+function isListed(path: string): boolean {
+  const table = "/proc/net/unix";
+  if (!existsSync(table)) return false;
+  return readFileSync(table, "utf8")
+    .split("\n")
+    .some((line) => line.endsWith(` ${path}`));
+}
+
+/** Where an address that clients use comes from, for `bindError`. */
+export function listenPlace(index: number): string {
+  return `--listen or listen[${index}].address`;
+}
+
+export function bindError(address: SocketAddress, error: unknown, place: string): RuntimeError {
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const why = REASONS[code] ?? `cannot be used (${message})`;
+  const taken = code === "EADDRINUSE" && "unix" in address && !isSocket(address.unix);
+  const reason = taken ? "is a file that is no socket" : why;
+  return new RuntimeError(`${formatAddress(address)} ${reason}: choose another with ${place}`, {
     cause: error,
   });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is taken by another program",
+  EACCES: "needs more rights (ports below 1024 often do)",
+  EADDRNOTAVAIL: "is no address of this machine",
+  ENOENT: "is in a folder that does not exist",
+};
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

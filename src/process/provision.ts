@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import type { Config } from "../config/config.ts";
 import { countCpus } from "../config/cpus.ts";
 import { attribute, mergeSettings, overlay, type ServeFlags } from "../config/overlay.ts";
@@ -21,6 +20,8 @@ export interface ProvisionInput extends EvaluationOptions {
   readonly cwd: string;
   /** Private folder for bundles; the workers import strategies from there, so it outlives this call. */
   readonly tempDir: string;
+  /** For what is no mistake but probably not meant. */
+  readonly warn?: (message: string) => void;
 }
 
 export interface Provisioned {
@@ -46,19 +47,28 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
   const settings = mergeSettings(input.flags, input.env);
   const loaded = await evaluateConfigFile({ file: settings.flags.config, cwd, tempDir }, input);
   const configFile = loaded?.file ?? null;
+  if (loaded && loaded.passedOver.length > 0) {
+    const others = loaded.passedOver.join(", ");
+    input.warn?.(`${loaded.file} is used; ${others} beside it are passed over`);
+  }
   const laid = overlay(loaded?.raw, settings, { cwd, file: configFile });
   const context = {
-    baseDir: configFile === null ? cwd : dirname(configFile),
+    baseDir: laid.baseDir,
     cpus: countCpus(),
+    platform: process.platform,
     strategies: builtInNames,
   };
 
   const problems: Problem[] = [...laid.problems, ...telemetryProblems(input.env)];
   let config: Config | null = null;
+  let keysAreWrong = false;
   try {
     config = resolveConfig(laid.raw, context);
   } catch (thrown) {
-    problems.push(...problemsOf(thrown).map((problem) => attribute(problem, laid.origins)));
+    const found = problemsOf(thrown);
+    const attributed = found.map((problem) => attribute(problem, laid.origins));
+    keysAreWrong = attributed.some((problem, index) => problem.path === found[index]?.path);
+    problems.push(...attributed);
   }
   if (settings.flags.backend === undefined && !hasPools(loaded?.raw)) {
     const missing = noBackend(configFile);
@@ -79,7 +89,9 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
       }),
     );
   }
-  if (config === null || problems.length > 0) throw new ConfigError(withoutRepeats(problems));
+  if (config === null || problems.length > 0) {
+    throw new ConfigError(withoutRepeats(problems), { file: keysAreWrong ? configFile : null });
+  }
   return { config, configFile, strategies };
 }
 

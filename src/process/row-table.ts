@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.ts";
+import type { BackendConfig, PoolConfig } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Counters } from "../pool/counters.ts";
 
@@ -7,6 +7,8 @@ export class RowTable {
   readonly #counters: Counters;
   /** By pool, id and URL: the same id with a new URL is a new backend. */
   readonly #taken = new Map<string, number>();
+  /** What workers may still choose from. */
+  #inForce: ReadonlySet<string> = new Set();
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -14,17 +16,15 @@ export class RowTable {
 
   /**
    * A row for every backend, by pool and in the order of its backends. A backend that had one keeps
-   * it; a row whose backend is gone is reused once nothing is in flight there.
+   * it; a row whose backend is gone is reused once that is in force and nothing is in flight there.
    *
    * Throws RuntimeError when there are more backends than rows.
    */
-  assign(config: Config): Record<string, number[]> {
-    const wanted = config.pools.flatMap((pool) =>
-      pool.backends.map((backend) => keyOf(pool.name, backend.id, backend.url)),
-    );
-    const keep = new Set(wanted);
+  assign(pools: readonly PoolConfig[]): Record<string, number[]> {
+    const wanted = keysOf(pools);
     for (const [key, row] of this.#taken) {
-      if (!keep.has(key) && this.#counters.isQuiet(row)) this.#taken.delete(key);
+      const gone = !wanted.has(key) && !this.#inForce.has(key);
+      if (gone && this.#counters.isQuiet(row)) this.#taken.delete(key);
     }
     const used = new Set(this.#taken.values());
     let next = 0;
@@ -41,20 +41,32 @@ export class RowTable {
       this.#counters.startRow(next);
     }
     return Object.fromEntries(
-      config.pools.map((pool) => [
+      pools.map((pool) => [
         pool.name,
-        pool.backends.map((backend) => this.#rowOf(pool.name, backend.id, backend.url)),
+        pool.backends.map((backend) => this.#rowOf(pool.name, backend)),
       ]),
     );
   }
 
-  #rowOf(pool: string, id: string, url: string): number {
-    const row = this.#taken.get(keyOf(pool, id, url));
-    if (row === undefined) throw new Error(`backend ${id} of pool ${pool} has no row`);
+  /** Every worker has these pools now. */
+  committed(pools: readonly PoolConfig[]): void {
+    this.#inForce = keysOf(pools);
+  }
+
+  #rowOf(pool: string, backend: BackendConfig): number {
+    const row = this.#taken.get(backendKey(pool, backend));
+    if (row === undefined) throw new Error(`backend ${backend.id} of pool ${pool} has no row`);
     return row;
   }
 }
 
-function keyOf(pool: string, id: string, url: string): string {
+/** What makes a backend the same one across plans. */
+export function backendKey(pool: string, { id, url }: BackendConfig): string {
   return JSON.stringify([pool, id, url]);
+}
+
+function keysOf(pools: readonly PoolConfig[]): Set<string> {
+  return new Set(
+    pools.flatMap((pool) => pool.backends.map((backend) => backendKey(pool.name, backend))),
+  );
 }

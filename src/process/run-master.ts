@@ -1,3 +1,4 @@
+import { countBackends } from "../config/capacity.ts";
 import type { Logger } from "../log.ts";
 import { createRandom } from "../strategy/random.ts";
 import { createClock } from "./clock.ts";
@@ -36,7 +37,8 @@ export async function runMaster(provisioned: Provisioned, log: Logger): Promise<
     admin: master.adminAddress,
     pid: process.pid,
     workers: config.workers,
-    backends: config.pools.reduce((sum, pool) => sum + pool.backends.length, 0),
+    backends: countBackends(config),
+    capacity: master.capacity,
     config: configFile,
   });
   return stop.done;

@@ -1,8 +1,22 @@
+import type { Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
-import type { FromWorker, Plan, ToWorker, WorkerReport, WorkerSetup } from "./messages.ts";
-import { selfCommand } from "./self.ts";
+import {
+  type FromWorker,
+  type Plan,
+  readFromWorker,
+  type ToWorker,
+  type WorkerReport,
+  type WorkerSetup,
+} from "./messages.ts";
+import type { SpawnWorker, WorkerProcess } from "./worker-process.ts";
 
-export interface WorkerEvents {
+export interface WorkerHandleOptions {
+  readonly setup: WorkerSetup;
+  /** Of this program: a worker of another one would read the shared counters wrongly. */
+  readonly version: string;
+  readonly spawn: SpawnWorker;
+  readonly schedule: Schedule;
+  readonly log: Logger;
   /** A fact for the master that no request of ours asked for. */
   onMessage(message: FromWorker): void;
   /** The process is gone, for whatever reason; called once. */
@@ -10,8 +24,10 @@ export interface WorkerEvents {
 }
 
 /** The answer of one worker in a phase of a plan. */
-export type PhaseAnswer = Extract<FromWorker, { type: "prepared" | "refused" | "committed" }>;
+type PhaseAnswer = Extract<FromWorker, { type: "prepared" | "refused" | "committed" }>;
 
+/** For the process to come up: on a machine that is busy, Bun may need its time. */
+const START_TIMEOUT_MS = 30_000;
 /** A worker that does not answer its plan within this time is ended. */
 const PHASE_TIMEOUT_MS = 10_000;
 const REPORT_TIMEOUT_MS = 500;
@@ -20,122 +36,156 @@ const REPORT_TIMEOUT_MS = 500;
 export class WorkerHandle {
   readonly index: number;
   readonly startedAt = new Date();
-  readonly #process: Bun.Subprocess;
-  readonly #started: Promise<boolean>;
+  readonly exited: Promise<void>;
+  readonly #options: WorkerHandleOptions;
+  readonly #process: WorkerProcess;
+  /** The version that it said it is; null when it ended before. */
+  readonly #started = Promise.withResolvers<string | null>();
   readonly #phase = new Map<string, (answer: PhaseAnswer | null) => void>();
   readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
   #nextReport = 1;
-  #exited = false;
+  #wasSetUp = false;
+  #complained = false;
+  #alive = true;
 
-  constructor(setup: WorkerSetup, events: WorkerEvents, log: Logger) {
+  /** Throws what `spawn` throws. */
+  constructor(options: WorkerHandleOptions) {
+    const { setup, spawn, schedule, log } = options;
     this.index = setup.index;
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#started = promise;
-    this.#process = Bun.spawn(selfCommand(["__worker"]), {
-      stdin: "ignore",
-      stdout: "inherit",
-      stderr: "inherit",
-      serialization: "advanced",
-      ipc: (message: FromWorker) => {
-        if (message.type === "started") {
-          this.#send({ type: "setup", setup });
-          resolve(true);
-        } else this.#receive(message, events);
-      },
-      onExit: (_process, code, signal) => {
-        this.#exited = true;
-        const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
-        log.debug("worker ended", { worker: this.index, pid: this.pid, reason });
-        resolve(false);
-        for (const answer of this.#phase.values()) answer(null);
-        for (const answer of this.#reports.values()) answer(null);
-        events.onExit(this, reason);
-      },
-    });
+    this.#options = options;
+    const exited = Promise.withResolvers<void>();
+    this.exited = exited.promise;
+    const cancel = schedule(START_TIMEOUT_MS, () => this.kill());
+    void this.#started.promise.then(cancel);
+    try {
+      this.#process = spawn({
+        onMessage: (message) => this.#receive(message),
+        onExit: (reason) => {
+          this.#alive = false;
+          log.debug("worker ended", { worker: this.index, pid: this.pid, reason });
+          this.#started.resolve(null);
+          for (const answer of this.#phase.values()) answer(null);
+          for (const answer of this.#reports.values()) answer(null);
+          options.onExit(this, reason);
+          exited.resolve();
+        },
+      });
+    } catch (error) {
+      this.#started.resolve(null);
+      throw error;
+    }
   }
 
   get pid(): number {
     return this.#process.pid;
   }
 
-  get exited(): Promise<unknown> {
-    return this.#process.exited;
+  get alive(): boolean {
+    return this.#alive;
   }
 
   /** Null: the worker died or did not answer in time (it is ended then). */
   async prepare(plan: Plan): Promise<PhaseAnswer | null> {
-    if (!(await this.#started)) return null;
-    return this.#ask(`prepare ${plan.generation}`, { type: "prepare", plan });
+    const version = await this.#started.promise;
+    if (version === null) return null;
+    const { generation } = plan;
+    if (version !== this.#options.version) {
+      const message =
+        `runs leastwise ${version}, its master ${this.#options.version}: ` +
+        "the program was replaced while it ran, restart it";
+      const problems = [{ path: `worker ${this.index}`, message }];
+      return { type: "refused", generation, problems, atRunTime: true };
+    }
+    return this.#ask(`prepare ${generation}`, { type: "prepare", plan });
   }
 
+  /** Null as above. */
   commit(generation: number): Promise<PhaseAnswer | null> {
     return this.#ask(`commit ${generation}`, { type: "commit", generation });
   }
 
-  abort(generation: number): void {
-    this.#send({ type: "abort", generation });
-  }
-
-  tell(message: Extract<ToWorker, { type: "health" | "stop" }>): void {
+  tell(message: Extract<ToWorker, { type: "abort" | "health" | "stop" }>): void {
     this.#send(message);
   }
 
   /** Null: no answer within half a second. */
   report(): Promise<WorkerReport | null> {
-    if (this.#exited) return Promise.resolve(null);
     const id = this.#nextReport++;
-    return new Promise((resolve) => {
-      const settle = (report: WorkerReport | null): void => {
-        clearTimeout(timer);
-        this.#reports.delete(id);
-        resolve(report);
-      };
-      const timer = setTimeout(() => settle(null), REPORT_TIMEOUT_MS);
-      this.#reports.set(id, settle);
-      this.#send({ type: "report", id });
-    });
+    return this.#await(this.#reports, id, REPORT_TIMEOUT_MS, { type: "report", id }, () => {});
   }
 
   kill(): void {
-    this.#process.kill("SIGKILL");
+    this.#process.kill();
   }
 
   #ask(key: string, message: ToWorker): Promise<PhaseAnswer | null> {
-    if (this.#exited) return Promise.resolve(null);
+    return this.#await(this.#phase, key, PHASE_TIMEOUT_MS, message, () => this.kill());
+  }
+
+  #await<Key, Answer>(
+    waiting: Map<Key, (answer: Answer | null) => void>,
+    key: Key,
+    timeoutMs: number,
+    message: ToWorker,
+    onTimeout: () => void,
+  ): Promise<Answer | null> {
+    if (!this.#alive) return Promise.resolve(null);
     return new Promise((resolve) => {
-      const settle = (answer: PhaseAnswer | null): void => {
-        clearTimeout(timer);
-        this.#phase.delete(key);
+      const settle = (answer: Answer | null): void => {
+        cancel();
+        waiting.delete(key);
         resolve(answer);
       };
-      const timer = setTimeout(() => {
-        this.kill();
+      const cancel = this.#options.schedule(timeoutMs, () => {
+        onTimeout();
         settle(null);
-      }, PHASE_TIMEOUT_MS);
-      this.#phase.set(key, settle);
+      });
+      waiting.set(key, settle);
       this.#send(message);
     });
   }
 
-  #receive(message: FromWorker, events: WorkerEvents): void {
+  #receive(raw: unknown): void {
+    const message = readFromWorker(raw);
+    if (message === null) return this.#complain();
     switch (message.type) {
+      case "started":
+        // Once: a second setup would make the worker forget what it serves.
+        if (this.#wasSetUp) return this.#complain();
+        this.#wasSetUp = true;
+        this.#send({ type: "setup", setup: this.#options.setup });
+        this.#started.resolve(message.version);
+        break;
       case "prepared":
-      case "refused":
         this.#phase.get(`prepare ${message.generation}`)?.(message);
         break;
       case "committed":
+        this.#phase.get(`commit ${message.generation}`)?.(message);
+        break;
+      case "refused":
+        this.#phase.get(`prepare ${message.generation}`)?.(message);
         this.#phase.get(`commit ${message.generation}`)?.(message);
         break;
       case "report":
         this.#reports.get(message.id)?.(message.report);
         break;
       default:
-        events.onMessage(message);
+        this.#options.onMessage(message);
     }
   }
 
+  #complain(): void {
+    if (this.#complained) return;
+    this.#complained = true;
+    this.#options.log.warn("messages of a worker are ignored: only leastwise may send there", {
+      worker: this.index,
+      pid: this.pid,
+      hint: "does a strategy call process.send?",
+    });
+  }
+
   #send(message: ToWorker): void {
-    if (this.#exited) return;
+    if (!this.#alive) return;
     try {
       this.#process.send(message);
     } catch {

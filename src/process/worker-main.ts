@@ -3,12 +3,10 @@ import type { RequestObserver } from "../proxy/observer.ts";
 import { telemetryWanted } from "../telemetry/wanted.ts";
 import { createClock } from "./clock.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { StrayErrors } from "./stray-errors.ts";
 import { Worker } from "./worker.ts";
 
-/**
- * Makes this process a worker; its messages keep it alive from then on. Returns at once: while the
- * entry module still awaits something, Bun's event loop costs 30 µs more per request (1.4.5).
- */
+/** Makes this process a worker; the master's messages keep it alive from then on. */
 export function runWorker(log: Logger, version: string): void {
   const tell = (message: FromWorker): void => {
     process.send?.(message);
@@ -16,12 +14,10 @@ export function runWorker(log: Logger, version: string): void {
   // Ctrl-C and a service manager's stop reach every process of the group: the master decides.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   process.on("disconnect", () => process.exit(0));
-  // A strategy's forgotten promise must not end the worker.
-  process.on("unhandledRejection", (reason) => {
-    log.error("unhandled rejection", {
-      error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason),
-    });
-  });
+  const now = createClock();
+  const strays = new StrayErrors(log, now);
+  process.on("unhandledRejection", (reason) => strays.report(reason));
+  process.on("uncaughtException", (error) => strays.report(error));
 
   let worker: Worker | null = null;
   let shutdownTelemetry = async (): Promise<void> => {};
@@ -39,7 +35,7 @@ export function runWorker(log: Logger, version: string): void {
         observer = telemetry.observer;
         shutdownTelemetry = () => telemetry.shutdown();
       }
-      worker = new Worker({ setup: message.setup, tell, observer, now: createClock(), log });
+      worker = new Worker({ setup: message.setup, tell, observer, now, log });
       return;
     }
     await worker?.receive(message);
@@ -60,5 +56,5 @@ export function runWorker(log: Logger, version: string): void {
         process.exit(1);
       });
   });
-  tell({ type: "started" });
+  tell({ type: "started", version });
 }

@@ -1,24 +1,22 @@
 /** A process that serves traffic. It does what its master says, and ends when its master does. */
-import type { Config } from "../config/config.ts";
 import { ConfigError, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { rowOf } from "../pool/backend.ts";
 import { Counters } from "../pool/counters.ts";
-import { Pool } from "../pool/pool.ts";
-import { PoolBackend } from "../pool/backend.ts";
+import type { Pool } from "../pool/pool.ts";
 import { openSharedMemory } from "../pool/shared-memory.ts";
 import type { AttemptLoopContext } from "../proxy/attempt-loop.ts";
-import type { Front } from "../proxy/front.ts";
+import type { Handler } from "../proxy/front.ts";
 import { createHandler } from "../proxy/handler.ts";
 import type { RequestObserver } from "../proxy/observer.ts";
-import { serveFront } from "../proxy/serve-front.ts";
 import { ServingPool } from "../proxy/serving-pool.ts";
 import { StallWatch } from "../proxy/stall-watch.ts";
 import { StrategyHost } from "../strategy/host.ts";
 import { loadPlugin } from "../strategy/load.ts";
 import { createRandom } from "../strategy/random.ts";
-import { BackendTransport } from "../transport/backend-transport.ts";
+import { Listeners, type PreparedListeners } from "./listeners.ts";
+import { LiveBackends, type PreparedBackends } from "./live-backends.ts";
 import type { FromWorker, Plan, ToWorker, WorkerReport, WorkerSetup } from "./messages.ts";
-import { bindError } from "./ports.ts";
 
 export interface WorkerOptions {
   readonly setup: WorkerSetup;
@@ -28,75 +26,86 @@ export interface WorkerOptions {
   readonly log: Logger;
 }
 
-/** One plan with everything that serves it. */
-interface Serving {
-  readonly plan: Plan;
-  readonly pools: ReadonlyMap<string, ServingPool>;
-  readonly fronts: readonly Front[];
+/** A plan's pools, each with its strategy instance. */
+type ServingPools = ReadonlyMap<string, ServingPool>;
+
+interface Prepared {
+  readonly generation: number;
+  readonly pools: ServingPools;
+  readonly backends: PreparedBackends;
+  readonly listeners: PreparedListeners;
+  readonly handler: Handler;
 }
 
+/** Takes messages one at a time: the next one when `receive` has resolved. */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #counters: Counters;
   readonly #random: () => number;
   readonly #context: AttemptLoopContext;
-  readonly #stalls: StallWatch;
-  #prepared: Serving | null = null;
-  #serving: Serving | null = null;
+  readonly #backends: LiveBackends;
+  readonly #listeners: Listeners;
+  #prepared: Prepared | null = null;
+  #serving: ServingPools = new Map();
 
   /** Throws when the shared counters cannot be mapped. */
   constructor(options: WorkerOptions) {
     const { setup, now } = options;
     this.#options = options;
-    this.#counters = new Counters(openSharedMemory(setup.counters.handle), setup.counters.shape);
-    this.#random = createRandom(setup.seed);
-    this.#stalls = new StallWatch(now);
+    const { index, seed } = setup;
+    const counters = new Counters(openSharedMemory(setup.counters.handle), setup.counters.shape);
+    this.#random = createRandom(seed);
+    this.#backends = new LiveBackends({ counters, worker: index, now });
+    this.#listeners = new Listeners(index, new StallWatch(now));
     let attempts = 0;
     this.#context = {
-      worker: setup.index,
+      worker: index,
       now,
       nextAttemptId: () => ++attempts,
     };
   }
 
   async receive(message: Exclude<ToWorker, { type: "setup" }>): Promise<void> {
+    const { tell } = this.#options;
     switch (message.type) {
       case "prepare":
-        this.#options.tell(await this.#prepare(message.plan));
+        tell(await this.#prepare(message.plan));
         break;
       case "commit":
-        this.#commit(message.generation);
-        this.#options.tell({ type: "committed", generation: message.generation });
+        tell(this.#commit(message.generation));
         break;
       case "abort":
-        if (this.#prepared?.plan.generation === message.generation) {
-          close(this.#prepared);
-          this.#prepared = null;
-        }
+        if (this.#prepared?.generation === message.generation) this.#abort();
         break;
       case "health":
         this.#healthChanged(message);
         break;
       case "report":
-        this.#options.tell({ type: "report", id: message.id, report: this.#report() });
+        tell({ type: "report", id: message.id, report: this.#report() });
         break;
       case "stop":
-        await this.#stop(message.graceMs);
+        this.#abort();
+        await this.#listeners.stop(message.graceMs);
+        this.#backends.close();
+        for (const { host } of this.#serving.values()) host.dispose();
         break;
     }
   }
 
   async #prepare(plan: Plan): Promise<FromWorker> {
-    const { generation } = plan;
+    const { generation, config } = plan;
+    this.#abort();
+    const backends = this.#backends.prepare(config.pools, plan.rows);
     const pools = new Map<string, ServingPool>();
     try {
-      for (const config of plan.config.pools) {
-        pools.set(config.name, await this.#createPool(plan, config.name));
+      for (const pool of backends.pools.values()) {
+        pools.set(pool.name, await this.#createPool(plan, pool, backends));
       }
-      this.#prepared = { plan, pools, fronts: this.#listen(plan.config, pools) };
+      const handler = this.#createHandler(plan, pools);
+      const listeners = await this.#listeners.prepare(config.listen);
+      this.#prepared = { generation, pools, backends, listeners, handler };
       return { type: "prepared", generation };
     } catch (error) {
-      for (const pool of pools.values()) pool.close();
+      for (const { host } of pools.values()) host.dispose();
       const problems =
         error instanceof ConfigError
           ? error.problems
@@ -105,120 +114,88 @@ export class Worker {
     }
   }
 
-  async #createPool(plan: Plan, name: string): Promise<ServingPool> {
-    const config = plan.config.pools.find((pool) => pool.name === name);
+  async #createPool(plan: Plan, pool: Pool, backends: PreparedBackends): Promise<ServingPool> {
+    const { name } = pool;
     const planned = plan.strategies[name];
-    if (config === undefined || planned === undefined)
-      throw new Error(`the plan has no pool ${name}`);
-    const { now, log, setup, tell } = this.#options;
-    const rows = plan.rows[name] ?? [];
-    const pool = new Pool(config, this.#counters, rows);
+    if (planned === undefined) throw new Error(`the plan has no strategy for pool ${name}`);
+    const { now, log, tell } = this.#options;
+    const plugin = await loadPlugin(planned.module);
+    const old = this.#serving.get(name)?.host;
     const host = new StrategyHost({
-      plugin: await loadPlugin(planned.module),
+      plugin,
       version: planned.description.version,
-      options: config.strategy.options,
+      options: pool.config.strategy.options,
       pool: name,
       backends: pool.backends,
       now,
       random: this.#random,
       log,
-      previous: null,
+      previous: old?.name === plugin.name ? { name: old.name, snapshot: old.takeSnapshot() } : null,
     });
-    const transports = new Map(
-      pool.backends.map((backend) => [
-        backend,
-        new BackendTransport({
-          address: PoolBackend.configOf(backend).address,
-          timeouts: config.timeouts,
-          connections: config.connections,
-          now,
-          onConnectionsChange: (open, idle) => {
-            this.#counters.setConnections(PoolBackend.rowOf(backend), setup.index, open, idle);
-          },
-        }),
-      ]),
-    );
     const reports = {
       onFailing: (row: number) => tell({ type: "failing", row }),
       onTrialEnded: (row: number, ok: boolean) => tell({ type: "trial", row, ok }),
     };
-    return new ServingPool(pool, host, transports, reports, now);
+    return new ServingPool(pool, host, backends.transports, reports, now);
   }
 
-  #listen(config: Config, pools: ReadonlyMap<string, ServingPool>): Front[] {
-    const handler = createHandler({
+  #createHandler({ generation, config }: Plan, pools: ServingPools): Handler {
+    const { observer, log, setup } = this.#options;
+    const unique = [process.pid, setup.seed, generation].map((part) => part.toString(36));
+    return createHandler({
       config,
       pools,
       context: this.#context,
-      observer: this.#options.observer,
-      log: this.#options.log,
-      requestIdPrefix: `${process.pid.toString(36)}-${this.#options.setup.seed.toString(36)}-`,
+      observer,
+      log,
+      requestIdPrefix: `${unique.join("-")}-`,
     });
-    const maxBodyBytes = Math.max(...config.pools.map((pool) => pool.body.maxBytes));
-    const fronts: Front[] = [];
-    for (const { address } of config.listen) {
-      // A unix socket cannot be shared as a port can: the first worker has it alone.
-      if ("unix" in address && this.#options.setup.index !== 0) continue;
-      try {
-        fronts.push(serveFront({ address, handler, maxBodyBytes, stalls: this.#stalls }));
-      } catch (error) {
-        for (const front of fronts) front.kill();
-        throw bindError(address, error, "listen");
-      }
-    }
-    return fronts;
   }
 
-  #commit(generation: number): void {
-    if (this.#prepared?.plan.generation !== generation) return;
-    this.#serving = this.#prepared;
+  #commit(generation: number): FromWorker {
+    const prepared = this.#prepared;
+    if (prepared?.generation !== generation) {
+      const path = `worker ${this.#options.setup.index}`;
+      const problems = [{ path, message: `has no plan ${generation} prepared` }];
+      return { type: "refused", generation, problems, atRunTime: true };
+    }
+    this.#prepared = null;
+    for (const { name, backends } of this.#backends.commit(prepared.backends)) {
+      prepared.pools.get(name)?.host.setBackends(backends);
+    }
+    const before = this.#serving;
+    this.#serving = prepared.pools;
+    this.#listeners.commit(prepared.listeners, prepared.handler);
+    // Requests that are under way stay with the old instances, which end with the last of them.
+    for (const { host } of before.values()) host.dispose();
+    return { type: "committed", generation };
+  }
+
+  #abort(): void {
+    if (this.#prepared === null) return;
+    this.#listeners.abort(this.#prepared.listeners);
+    for (const { host } of this.#prepared.pools.values()) host.dispose();
     this.#prepared = null;
   }
 
-  #healthChanged(change: Extract<ToWorker, { type: "health" }>): void {
-    const serving = this.#serving?.pools.get(change.pool);
-    const backend = serving?.pool.backends.find(({ id }) => id === change.backend);
-    if (backend !== undefined) serving?.host.healthChanged(backend, change.from, change.to);
+  /** To the instances that serve, and to those that are about to. */
+  #healthChanged({ pool, row, from, to }: Extract<ToWorker, { type: "health" }>): void {
+    for (const pools of [this.#serving, this.#prepared?.pools]) {
+      const serving = pools?.get(pool);
+      const backend = serving?.pool.backends.find((each) => rowOf(each) === row);
+      if (backend !== undefined) serving?.host.healthChanged(backend, from, to);
+    }
   }
 
   #report(): WorkerReport {
-    const { pools, fronts } = this.#serving ?? {
-      pools: new Map<string, ServingPool>(),
-      fronts: [],
-    };
+    const pools = [...this.#serving].map(
+      ([name, { host }]) => [name, { faults: host.faults, quarantined: host.quarantined }] as const,
+    );
     return {
-      pendingRequests: fronts.reduce((sum, front) => sum + front.pendingRequests, 0),
-      pools: Object.fromEntries(
-        [...pools].map(([name, { host }]) => [
-          name,
-          { faults: host.faults, quarantined: host.quarantined },
-        ]),
-      ),
+      pendingRequests: this.#listeners.pendingRequests,
+      pools: Object.fromEntries(pools),
     };
   }
-
-  /** No new connections at once; what runs may end within the grace. */
-  async #stop(graceMs: number): Promise<void> {
-    const serving = this.#serving;
-    if (serving === null) return;
-    for (const front of serving.fronts) front.closeConnections();
-    const stopped = Promise.all(serving.fronts.map((front) => front.stop()));
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const grace = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        for (const front of serving.fronts) front.kill();
-        resolve();
-      }, graceMs);
-    });
-    await Promise.race([stopped, grace]);
-    clearTimeout(timer);
-    close({ ...serving, fronts: [] });
-  }
-}
-
-function close(serving: Serving): void {
-  for (const front of serving.fronts) front.kill();
-  for (const pool of serving.pools.values()) pool.close();
 }
 
 function messageOf(error: unknown): string {

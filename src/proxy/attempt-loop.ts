@@ -1,13 +1,14 @@
 /** One request's way through its pool: candidates, pick, lease, send, and again if it may. */
-import { admit } from "../balance/admission.ts";
 import { decideNextStep, isConnectFailure } from "../balance/attempts.ts";
-import { type NoCandidates, selectCandidates } from "../balance/candidates.ts";
+import { type NoPlacement, place } from "../balance/placement.ts";
 import { Settlement } from "../balance/settle.ts";
-import { ProxyError } from "../errors.ts";
-import type { Candidates, Outcome, RequestInfo } from "../plugin.ts";
-import { PoolBackend } from "../pool/backend.ts";
+import { authorityOf } from "../config/address.ts";
+import { asProxyError, type ErrorCode, ProxyError } from "../errors.ts";
+import type { Outcome, RequestInfo } from "../plugin.ts";
+import { configOf, type PoolBackend } from "../pool/backend.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import type { BackendResponse, Exchange } from "../transport/exchange.ts";
+import { isEventStream } from "../transport/event-stream.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { AttemptRun } from "./attempt.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
@@ -15,7 +16,7 @@ import { requestHead, responseHeaders } from "./headers.ts";
 import type { ObservedRequest } from "./observer.ts";
 import { RequestBody } from "./request-body.ts";
 import { collectBody } from "./response-body.ts";
-import { authorityOf, type ServingPool } from "./serving-pool.ts";
+import type { ServingPool } from "./serving-pool.ts";
 
 /** What all requests of a worker share. */
 export interface AttemptLoopContext {
@@ -31,11 +32,11 @@ export interface ForwardedRequest {
   readonly info: RequestInfo;
   readonly observed: ObservedRequest | null;
   /** Called once, when the answer has been sent or broken. */
-  readonly onEnd: (status: number | null, error: string | null) => void;
+  readonly onEnd: (status: number | null, error: ErrorCode | null) => void;
 }
 
 /** Only the first call counts. `error` is our code, null when all went well. */
-type Finish = (outcome: Outcome, error: string | null) => void;
+type Finish = (outcome: Outcome, error: ErrorCode | null) => void;
 
 export class AttemptLoop {
   readonly #context: AttemptLoopContext;
@@ -70,10 +71,7 @@ export class AttemptLoop {
       this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
     });
     if (requestMs !== null) {
-      this.#deadline = setTimeout(() => {
-        const message = "the request took longer than timeouts.request";
-        this.#end(new ProxyError("request_timeout", message, { source: "backend" }));
-      }, requestMs);
+      this.#deadline = setTimeout(() => this.#end(this.#overdue()), requestMs);
     }
     this.#serving.budget?.request();
     try {
@@ -83,6 +81,14 @@ export class AttemptLoop {
       this.#body?.cancel();
       throw this.#ended ?? error;
     }
+  }
+
+  /** The backend's fault only if all it had to do was answer: slow clients must not get it ejected. */
+  #overdue(): ProxyError {
+    const waiting = this.#finish === null && (this.#body?.ended ?? true);
+    return new ProxyError("request_timeout", "the request took longer than timeouts.request", {
+      source: waiting ? "backend" : "client",
+    });
   }
 
   #end(reason: ProxyError): void {
@@ -108,54 +114,42 @@ export class AttemptLoop {
   #start(failure: ProxyError | null): AttemptRun {
     const { pool, host } = this.#serving;
     const { info, observed, front } = this.#request;
-    let dropped = new Set(this.#tried);
-    for (let lastLook = false; ;) {
-      const { candidates, failOpen, none } = selectCandidates(pool, dropped);
-      if (none === "tried" && dropped.size > this.#tried.size && !lastLook) {
-        // Other workers took every place first. The state has moved on, perhaps to failing open.
-        lastLook = true;
-        dropped = new Set(this.#tried);
-        continue;
-      }
-      if (none !== null) throw failure ?? noBackend(none);
-      const attempt = this.#number + 1;
-      const context = Object.freeze({ request: info, attempt, failOpen });
-      const pick = host.pick(candidates as unknown as Candidates, context);
-      if (pick.backend === null) {
-        const message = "the strategy refused the request";
-        throw failure ?? new ProxyError("strategy_refused", message, { source: "proxy" });
-      }
-      const backend = pick.backend as PoolBackend;
-      const admission = admit(pool, backend, this.#context.worker, failOpen);
-      if (admission === null) {
-        dropped.add(backend);
-        continue;
-      }
-      this.#number++;
-      this.#tried.add(backend);
-      return new AttemptRun({
-        id: this.#context.nextAttemptId(),
-        number: this.#number,
-        backend,
-        request: info,
-        admission,
-        settlement: new Settlement(this.#serving.settlement, admission),
-        host,
-        now: this.#context.now,
-        observed:
-          observed?.attemptStarting({
-            number: this.#number,
-            pool: pool.name,
-            backend,
-            strategy: { name: host.name, version: host.version },
-            candidates: candidates.length,
-            inFlight: backend.inFlight - 1,
-            fallback: pick.fallback,
-            target: front.target,
-            host: this.#backendHost(backend),
-          }) ?? null,
-      });
-    }
+    const { worker, now, nextAttemptId } = this.#context;
+    const number = this.#number + 1;
+    const placed = place({
+      pool,
+      host,
+      worker,
+      request: info,
+      attempt: number,
+      tried: this.#tried,
+    });
+    if (typeof placed === "string") throw failure ?? notPlaced(placed);
+    const { backend, admission, candidates, fallback } = placed;
+    this.#number = number;
+    this.#tried.add(backend);
+    return new AttemptRun({
+      id: nextAttemptId(),
+      number,
+      backend,
+      request: info,
+      admission,
+      settlement: new Settlement(this.#serving.settlement, admission),
+      host,
+      now,
+      observed:
+        observed?.attemptStarting({
+          number,
+          pool: pool.name,
+          backend,
+          strategy: { name: host.name, version: host.version },
+          candidates,
+          inFlight: backend.inFlight - 1,
+          fallback,
+          target: front.target,
+          host: this.#backendHost(backend),
+        }) ?? null,
+    });
   }
 
   /** The answer, or the failure after which another candidate may be tried. Rejects when none may. */
@@ -181,7 +175,8 @@ export class AttemptLoop {
           budget: this.#serving.budget ?? NO_BUDGET,
         });
         if (step === "reconnect") continue;
-        run.end(failure.outcome, failure.code);
+        // A connection that the backend closed while it lay idle is no failure of its.
+        run.end(failure.outcome, failure.code, !failure.stale);
         if (step === "stop") throw failure;
         return failure;
       }
@@ -220,7 +215,7 @@ export class AttemptLoop {
   #backendHost(backend: PoolBackend): string {
     const { host } = this.#request.info;
     if (this.#serving.config.hostHeader === "preserve" && host !== "") return host;
-    return authorityOf(PoolBackend.configOf(backend).address);
+    return authorityOf(configOf(backend).address);
   }
 
   async #answer(run: AttemptRun, response: BackendResponse): Promise<FrontAnswer> {
@@ -247,7 +242,7 @@ export class AttemptLoop {
       finish("ok", null);
       return { status, headers, body: sent, idleMs: null };
     }
-    const idleMs = isEventStream(response) ? null : config.timeouts.idleMs;
+    const idleMs = isEventStream(response.headers) ? null : config.timeouts.idleMs;
     return { status, headers, body: this.#watched(sent, finish), idleMs };
   }
 
@@ -280,33 +275,25 @@ export class AttemptLoop {
 
 const NO_BUDGET = { tryRetry: () => false };
 
-const NO_CANDIDATES: Record<NoCandidates, string> = {
+const NOT_PLACED: Record<NoPlacement, string> = {
   draining: "every backend of the pool is draining",
   down: "every backend of the pool is down",
   full: "every backend of the pool is at its limit",
   tried: "no further backend is available",
+  refused: "the strategy refused the request",
 };
 
-function noBackend(none: NoCandidates): ProxyError {
-  return new ProxyError("no_backend_available", NO_CANDIDATES[none], { source: "proxy" });
-}
-
-function asProxyError(error: unknown): ProxyError {
-  if (error instanceof ProxyError) return error;
-  return new ProxyError("internal_error", "the proxy failed", { source: "proxy", cause: error });
+function notPlaced(why: NoPlacement): ProxyError {
+  const code = why === "refused" ? "strategy_refused" : "no_backend_available";
+  return new ProxyError(code, NOT_PLACED[why], { source: "proxy" });
 }
 
 /** What did not go wrong at the backend must not be held against it. */
 function outcomeOf(failure: ProxyError): Outcome {
   if (failure instanceof TransportError) return failure.outcome;
-  return failure.code === "request_timeout" ? "timeout" : "client_gone";
+  return failure.source === "backend" ? "timeout" : "client_gone";
 }
 
 function isShort(length: number | null, limit: number): boolean {
   return length !== null && length <= limit;
-}
-
-function isEventStream(response: BackendResponse): boolean {
-  const type = response.headers.find(([name]) => name.toLowerCase() === "content-type");
-  return type?.[1].toLowerCase().startsWith("text/event-stream") ?? false;
 }

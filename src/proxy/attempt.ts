@@ -1,5 +1,6 @@
 import type { Admission } from "../balance/admission.ts";
 import type { Settlement } from "../balance/settle.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Attempt, HeaderReader, Outcome, RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { StrategyHost } from "../strategy/host.ts";
@@ -34,13 +35,13 @@ export class AttemptRun {
     this.#options = options;
     this.backend = options.backend;
     this.observed = options.observed;
-    this.#attempt = {
+    this.#attempt = Object.freeze({
       id: options.id,
       backend: options.backend,
       number: options.number,
       request: options.request,
       startedAt: options.now(),
-    };
+    });
     options.host.onStart(this.#attempt);
   }
 
@@ -62,12 +63,15 @@ export class AttemptRun {
     });
   }
 
-  /** Only the first call counts. `error` is our error code, null when it went well. */
-  end(outcome: Outcome, error: string | null): void {
+  /**
+   * Only the first call counts. `error` is our error code, null when it went well. `blamed`: false
+   * when whatever happened says nothing about the backend.
+   */
+  end(outcome: Outcome, error: ErrorCode | null, blamed = true): void {
     if (this.#ended) return;
     this.#ended = true;
     const { admission, settlement, host, now } = this.#options;
-    settlement.ended(outcome);
+    if (blamed) settlement.ended(outcome);
     admission.release();
     this.observed?.ended({ outcome, status: this.#status, error });
     host.onEnd(this.#attempt, {

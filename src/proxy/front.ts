@@ -47,14 +47,16 @@ export interface FrontAnswer {
 /** Never rejects. */
 export type Handler = (request: FrontRequest) => Promise<FrontAnswer>;
 
-/** A listening front. */
+/** A listening front. Requests that come before its first handler wait for it. */
 export interface Front {
+  /** From now on this one gets the requests; those that are under way stay with the one before. */
+  setHandler(handler: Handler): void;
   /** From now on every answer says `Connection: close`. */
   closeConnections(): void;
   /** No new connections; resolves when all that ran has ended. */
   stop(): Promise<void>;
   /** Ends everything that is still open. */
   kill(): void;
-  /** Connections of clients with a request under way. */
+  /** Requests of clients that are under way. */
   readonly pendingRequests: number;
 }

@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { ProxyError } from "../errors.ts";
+import { asProxyError, ProxyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { RequestInfo } from "../plugin.ts";
 import { AttemptLoop, type AttemptLoopContext } from "./attempt-loop.ts";
@@ -46,7 +46,7 @@ export function createHandler(options: HandlerOptions): Handler {
       }).run();
       return answer;
     } catch (error) {
-      const failure = asProxyError(error, log);
+      const failure = logged(asProxyError(error), log);
       const gone = failure.code === "client_gone";
       observed?.ended({ status: gone ? null : statusOf(failure.code), error: failure.code });
       return errorAnswer(failure, front, `${options.requestIdPrefix}${requests.toString(36)}`);
@@ -89,12 +89,12 @@ function refuseLargeBody(front: FrontRequest, serving: ServingPool): void {
   if (Number(front.headers.get("content-length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
 }
 
-function asProxyError(error: unknown, log: Logger): ProxyError {
-  if (error instanceof ProxyError && error.code !== "internal_error") return error;
-  const cause = error instanceof ProxyError ? error.cause : error;
-  log.error("the proxy failed", {
-    error: cause instanceof Error ? (cause.stack ?? "") : String(cause),
-  });
-  if (error instanceof ProxyError) return error;
-  return new ProxyError("internal_error", "the proxy failed", { source: "proxy", cause: error });
+function logged(failure: ProxyError, log: Logger): ProxyError {
+  if (failure.code === "internal_error") {
+    const { cause } = failure;
+    log.error("the proxy failed", {
+      error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+    });
+  }
+  return failure;
 }

@@ -1,4 +1,5 @@
 /** Which header fields cross the proxy, and which it adds. */
+import { ProxyError } from "../errors.ts";
 import type { FrontRequest, HeaderField } from "./front.ts";
 
 /** Fields that concern one connection only (RFC 9110, 7.6.1), and those of old that mean the same. */
@@ -24,11 +25,6 @@ const REPLACED_IN_REQUEST = new Set([
   "expect",
   "forwarded",
   "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-proto",
-  "x-forwarded-server",
   "x-real-ip",
 ]);
 
@@ -49,19 +45,27 @@ export interface RequestHeadOptions {
   readonly remove: readonly string[];
 }
 
-/** Request line and fields as the backend gets them, with the empty line. */
+/** Request line and fields as the backend gets them, with the empty line. Throws ProxyError. */
 export function requestHead(request: FrontRequest, options: RequestHeadOptions): string {
   const { headers } = request;
   const named = namedByConnection(headers.get("connection"));
   let fields = "";
   headers.forEach((value, name) => {
     if (HOP_BY_HOP.has(name) || REPLACED_IN_REQUEST.has(name) || named?.has(name)) return;
+    // Of any name: backends take X-Forwarded-User for a login.
+    if (name.startsWith("x-forwarded-")) return;
     if (options.remove.includes(name) || options.set.some(([own]) => own === name)) return;
     fields += `${name}: ${value}\r\n`;
   });
   for (const [name, value] of options.set) fields += `${name}: ${value}\r\n`;
   if (options.framing === "chunked") fields += "transfer-encoding: chunked\r\n";
   else if (options.framing !== null) fields += `content-length: ${options.framing}\r\n`;
+  // The one control character that Bun lets pass in a value (RFC 9110, 5.5).
+  if (fields.includes("\x7f")) {
+    throw new ProxyError("bad_request", "a header field has a control character", {
+      source: "client",
+    });
+  }
   const via = named?.has("via") ? null : headers.get("via");
   return (
     `${request.method} ${request.target} HTTP/1.1\r\nhost: ${options.host}\r\n${fields}` +

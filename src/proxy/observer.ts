@@ -2,6 +2,7 @@
  * How the request path tells what happens, without knowing who listens. Telemetry implements it,
  * `process/` hands it in. Every method must return at once and never throw.
  */
+import type { ErrorCode } from "../errors.ts";
 import type { Backend, Outcome } from "../plugin.ts";
 import type { FrontRequest, HeaderField } from "./front.ts";
 
@@ -56,7 +57,7 @@ export interface ObservedAttempt {
   ended(end: {
     readonly outcome: Outcome;
     readonly status: number | null;
-    readonly error: string | null;
+    readonly error: ErrorCode | null;
   }): void;
 }
 
@@ -64,5 +65,5 @@ export interface RequestEnd {
   /** What the client was sent; null when it went away before. */
   readonly status: number | null;
   /** Our own error code, `client_gone`, or null. */
-  readonly error: string | null;
+  readonly error: ErrorCode | null;
 }

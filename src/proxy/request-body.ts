@@ -30,6 +30,11 @@ export class RequestBody {
     return this.#replayable;
   }
 
+  /** All of it has arrived. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** The body from its first byte on. Only while `replayable`; only the newest pass may be read. */
   pass(): ByteReader {
     if (!this.#replayable) throw new Error("the start of the request body is gone");

@@ -7,9 +7,6 @@ import { announcesBody } from "./validation.ts";
 
 export interface ServeFrontOptions {
   readonly address: SocketAddress;
-  /** Largest request body of any pool, in bytes. */
-  readonly maxBodyBytes: number;
-  readonly handler: Handler;
   readonly stalls: StallWatch;
 }
 
@@ -27,16 +24,20 @@ const END_NOW_SECONDS = 1;
 
 /** Throws what Bun.serve throws (`EADDRINUSE`, `EACCES`). */
 export function serveFront(options: ServeFrontOptions): Front {
-  const { address, handler, stalls } = options;
+  const { address, stalls } = options;
+  const first = Promise.withResolvers<Handler>();
+  let handler: Handler | null = null;
   let closing = false;
 
   const shared = {
     development: false,
-    maxRequestBodySize: options.maxBodyBytes,
+    // Each pool has its own limit, which a reload may change; this one could not follow.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     async fetch(request: Request, server: Server): Promise<Response> {
       // The answer may take longer than an idle connection may live: our own timers watch over it.
       server.timeout(request, 0);
-      const answer = await handler(new ServeRequest(request, server));
+      const handle = handler ?? (await first.promise);
+      const answer = await handle(new ServeRequest(request, server));
       return toResponse(answer, request, server, stalls, closing);
     },
     error(): Response {
@@ -55,6 +56,10 @@ export function serveFront(options: ServeFrontOptions): Front {
         });
 
   return {
+    setHandler(next) {
+      handler = next;
+      first.resolve(next);
+    },
     closeConnections() {
       closing = true;
       server.closeIdleConnections();
@@ -108,14 +113,24 @@ class ServeRequest implements FrontRequest {
   }
 }
 
-/** Bun gives an absolute URL when there is a usable Host, else the target as it was sent. */
+/** Path and query of what Bun gives: an absolute URL when there is a Host, else the target as sent. */
 function originForm(url: string): string {
   const afterScheme = url.startsWith("/") ? -1 : url.indexOf("://");
   const start = afterScheme < 0 ? 0 : url.indexOf("/", afterScheme + 3);
-  if (start < 0) return url;
+  if (start < 0 || !url.startsWith("/", start)) return url;
   // Bun leaves a fragment on the URL; a request target has none (RFC 9112, 3.2).
   const end = url.indexOf("#", start);
-  return end < 0 ? url.slice(start) : url.slice(start, end);
+  return canonical(end < 0 ? url.slice(start) : url.slice(start, end));
+}
+
+/**
+ * Bun resolves dot segments only if it can parse the Host (not `1.2.3.4.5`). Routes must see one form,
+ * or `/public/../private` would pass for public.
+ */
+function canonical(target: string): string {
+  if (!/\/\.|%2e|\\/i.test(target)) return target;
+  const { pathname, search } = new URL(`http://localhost${target}`);
+  return `${pathname}${search}`;
 }
 
 function readerOf(stream: ReadableStream<Uint8Array>): ByteReader {
@@ -167,12 +182,14 @@ function toHeaders(answer: FrontAnswer, closing: boolean): Headers {
   return headers;
 }
 
+/** Must not be asked before the head is written, or Bun knows that it is empty. */
 function emptyStream(): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    pull(controller) {
+  const source = {
+    pull(controller: ReadableStreamDefaultController) {
       controller.close();
     },
-  });
+  };
+  return new ReadableStream(source, { highWaterMark: 0 });
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { PoolConfig, SocketAddress } from "../config/config.ts";
+import type { PoolConfig } from "../config/config.ts";
 import { RetryBudget } from "../balance/retry-budget.ts";
 import type { SettlementOptions, SettlementReports } from "../balance/settle.ts";
 import type { PoolBackend } from "../pool/backend.ts";
@@ -44,17 +44,4 @@ export class ServingPool {
     if (transport === undefined) throw new Error(`no transport for backend ${backend.id}`);
     return transport;
   }
-
-  close(): void {
-    for (const transport of this.#transports.values()) transport.close();
-    this.host.dispose();
-  }
-}
-
-/** `host:port` for a Host field and for people; a unix socket has none. */
-export function authorityOf(address: SocketAddress): string {
-  if ("unix" in address) return "localhost";
-  const { hostname, port } = address;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return port === 80 ? host : `${host}:${port}`;
 }

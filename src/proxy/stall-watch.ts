@@ -12,9 +12,9 @@ export class StallWatch {
     this.#now = now;
   }
 
-  /** `onStall` is called once, at most a second late, unless `touch` or `stop` come first. */
+  /** `onStall` is called once, at most a second late, unless `stop` comes first. */
   watch(idleMs: number, onStall: () => void): Watch {
-    const watch = new Watch(this.#now, idleMs, onStall, this.#watches);
+    const watch = new Watch(this.#now(), idleMs, onStall, this.#watches);
     this.#watches.add(watch);
     this.#timer ??= setInterval(() => this.#sweep(), 1000);
     return watch;
@@ -29,23 +29,17 @@ export class StallWatch {
   }
 }
 
-export class Watch {
-  readonly #now: () => number;
+class Watch {
   readonly #idleMs: number;
   readonly #onStall: () => void;
   readonly #running: Set<Watch>;
-  #since: number;
+  readonly #since: number;
 
-  constructor(now: () => number, idleMs: number, onStall: () => void, running: Set<Watch>) {
-    this.#now = now;
+  constructor(since: number, idleMs: number, onStall: () => void, running: Set<Watch>) {
     this.#idleMs = idleMs;
     this.#onStall = onStall;
     this.#running = running;
-    this.#since = now();
-  }
-
-  touch(): void {
-    this.#since = this.#now();
+    this.#since = since;
   }
 
   check(now: number): void {

@@ -2,8 +2,13 @@
 import { ProxyError } from "../errors.ts";
 import type { FrontRequest } from "./front.ts";
 
-/** `uri-host [ ":" port ]` (RFC 9110, 7.2), with the characters of reg-name but no user or path. */
-const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
+/**
+ * `uri-host [ ":" port ]` (RFC 9110, 7.2), with the characters of reg-name but no user, no path, and no
+ * percent-encoding, which no host needs and which programs decode differently.
+ */
+const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+;=]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
+/** What the runtime makes of bytes in a path that are no UTF-8. */
+const REPLACEMENT = "%EF%BF%BD";
 
 /** Returns the Host field; empty only for an HTTP/1.0 request that has none. Throws ProxyError. */
 export function validateRequest(request: FrontRequest): string {
@@ -20,13 +25,16 @@ export function validateRequest(request: FrontRequest): string {
   }
   const host = headers.get("host") ?? "";
   // A joined list of two Host fields has a comma, which no host has.
-  if (headers.has("host") && !HOST.test(host)) {
+  if (headers.has("host") && !isHost(host)) {
     throw badRequest("the Host field must be one host name or address with an optional port");
   }
   if (!target.startsWith("/")) {
     throw badRequest("the request target must be a path, for example /index.html");
   }
-  if (headers.has("upgrade") && /\bupgrade\b/i.test(headers.get("connection") ?? "")) {
+  if (target.includes(REPLACEMENT)) {
+    throw badRequest("the request target must be UTF-8, percent-encoded where it is not ASCII");
+  }
+  if (asksForUpgrade(headers)) {
     throw new ProxyError("upgrade_not_supported", "protocol upgrades are not supported", {
       source: "client",
     });
@@ -38,10 +46,25 @@ export function validateRequest(request: FrontRequest): string {
   return host;
 }
 
+function isHost(text: string): boolean {
+  const match = HOST.exec(text);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
+}
+
+/**
+ * An offer of h2c is no reason to refuse: the client goes on with HTTP/1.1 when it is ignored
+ * (RFC 9110, 7.8), and curl makes one with every `--http2`.
+ */
+function asksForUpgrade(headers: FrontRequest["headers"]): boolean {
+  const protocols = headers.get("upgrade");
+  if (protocols === null || /^h2c$/i.test(protocols.trim())) return false;
+  return /\bupgrade\b/i.test(headers.get("connection") ?? "");
+}
+
 /** A request has a body if its fields frame one, and only then (RFC 9112, 6.3). */
 export function announcesBody(headers: FrontRequest["headers"]): boolean {
   const length = headers.get("content-length");
-  return (length !== null && length !== "0") || headers.has("transfer-encoding");
+  return (length !== null && Number(length) !== 0) || headers.has("transfer-encoding");
 }
 
 function badRequest(message: string): ProxyError {

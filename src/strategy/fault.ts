@@ -1,5 +1,5 @@
 import type { Backend, Strategy } from "../plugin.ts";
-import { describeThrown, describeValue, isThenable } from "./describe.ts";
+import { describeThrown, describeValue, isThenable } from "../config/describe.ts";
 
 /** A strategy broke its side of the API. `message` says how, in a sentence that begins with the method. */
 export class StrategyFault extends Error {
@@ -25,8 +25,24 @@ export function scoreFault(backend: Backend, score: unknown): StrategyFault {
     isThenable(score)
       ? "score returned a Promise, but picks are synchronous: it must return a number"
       : `score returned ${describeValue(score)} for backend ${JSON.stringify(backend.id)}: ` +
-          'it must return a number (lower is better, Infinity for "not this one")',
+          `it must return a number (lower is better, Infinity for "not this one"${fieldHint(score)})`,
   );
+}
+
+const BACKEND_FIELDS = Object.keys({
+  id: true,
+  url: true,
+  weight: true,
+  labels: true,
+  health: true,
+  draining: true,
+  inFlight: true,
+} satisfies Record<keyof Backend, true>);
+
+/** What reading a field that is not there comes to, with or without arithmetic. */
+function fieldHint(score: unknown): string {
+  if (score !== undefined && !Number.isNaN(score)) return "";
+  return `; is a field misspelt? a backend has ${BACKEND_FIELDS.join(", ")}`;
 }
 
 /** `known` says whether the pool has a backend like that, available or not. */

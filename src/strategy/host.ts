@@ -11,7 +11,7 @@ import type {
   Strategy,
   StrategyPlugin,
 } from "../plugin.ts";
-import { isThenable } from "./describe.ts";
+import { isThenable } from "../config/describe.ts";
 import { FaultLog } from "./fault-log.ts";
 import {
   faultOf,

@@ -1,7 +1,8 @@
 import { ConfigError, type Problem } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Backend, Strategy, StrategyEnv, StrategyLogger, StrategyPlugin } from "../plugin.ts";
-import { describeThrown, describeValue, isThenable } from "./describe.ts";
+import { describeThrown, describeValue, isThenable } from "../config/describe.ts";
+import { didYouMean, suggest } from "../config/suggest.ts";
 import { ignoreRejection } from "./fault.ts";
 
 export interface InstanceOptions {
@@ -79,10 +80,47 @@ function methodProblems(path: string, strategy: Strategy): Problem[] {
       message: `${method} is ${describeValue(value)}, but it must be a function`,
     });
   }
+  const names = methodNames(strategy);
+  const unknown = names.filter(({ name, own }) => {
+    if (name.startsWith("_") || (METHODS as readonly string[]).includes(name)) return false;
+    // A class has methods for its own use, and nobody else's names to clash with.
+    return own || suggest(name, METHODS) !== null;
+  });
+  let lacking: string | null = null;
   if (strategy.score === undefined && strategy.pick === undefined) {
-    problems.push({ path, message: "create returned a strategy with neither score nor pick" });
+    const found = names.map(({ name }) => name);
+    lacking = unknown.find(({ name }) => suggest(name, ["score", "pick"]) !== null)?.name ?? null;
+    const hint = lacking === null ? "" : didYouMean(lacking, ["score", "pick"]);
+    const message = `create returned a strategy with neither score nor pick, found ${found.join(", ") || "nothing"}${hint}`;
+    problems.push({ path, message });
+  }
+  for (const { name } of unknown) {
+    if (name === lacking) continue;
+    const allowed = `${METHODS.join(", ")}, or a name that starts with _`;
+    const message = `${name} is no method of a strategy, allowed ${allowed}${didYouMean(name, METHODS)}`;
+    problems.push({ path, message });
   }
   return problems;
+}
+
+interface MethodName {
+  readonly name: string;
+  /** Of the object itself, not of its class. */
+  readonly own: boolean;
+}
+
+/** All functions of a strategy, its class's included. Getters are left alone. */
+function methodNames(strategy: object): MethodName[] {
+  const names = new Map<string, MethodName>();
+  let from: object | null = strategy;
+  while (from !== null && from !== Object.prototype) {
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
+      if (name === "constructor" || typeof property.value !== "function") continue;
+      if (!names.has(name)) names.set(name, { name, own: from === strategy });
+    }
+    from = Object.getPrototypeOf(from) as object | null;
+  }
+  return [...names.values()];
 }
 
 function createEnv(options: InstanceOptions, parsed: unknown): StrategyEnv<unknown> {

@@ -3,7 +3,7 @@ import { importBundle } from "../config/import-bundle.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyPlugin } from "../plugin.ts";
 import { builtInNames, findBuiltIn } from "./built-in.ts";
-import { describeThrown, describeValue } from "./describe.ts";
+import { describeThrown, describeValue } from "../config/describe.ts";
 import type { StrategyModule } from "./module.ts";
 import { locateThrown } from "./source-position.ts";
 

@@ -9,7 +9,7 @@ import type {
   RequestInfo,
   StrategyPlugin,
 } from "../plugin.ts";
-import { PoolBackend } from "../pool/backend.ts";
+import { PoolBackend, rowOf } from "../pool/backend.ts";
 import { Counters, countersLength } from "../pool/counters.ts";
 import type { StrategyFault } from "./fault.ts";
 import { type Pick, StrategyHost, type StrategyHostOptions } from "./host.ts";
@@ -85,7 +85,7 @@ export class Rehearsal {
 
   /** Sends a request: from now on it is in flight at the backend. */
   start(backend: Backend, number = 1): Attempt {
-    this.counters.addInFlight(PoolBackend.rowOf(backend as PoolBackend), 0, 1);
+    this.counters.addInFlight(rowOf(backend as PoolBackend), 0, 1);
     const attempt: Attempt = Object.freeze({
       id: ++this.#attempts,
       backend,
@@ -110,7 +110,7 @@ export class Rehearsal {
         upgraded: false,
       });
     }
-    this.counters.addInFlight(PoolBackend.rowOf(attempt.backend as PoolBackend), 0, -1);
+    this.counters.addInFlight(rowOf(attempt.backend as PoolBackend), 0, -1);
     this.host.onEnd(attempt, { outcome, status, firstByteMs, durationMs });
   }
 

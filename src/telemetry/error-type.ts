@@ -2,11 +2,10 @@
  * `error.type` of spans, by the HTTP semantic conventions 1.44. Null means that the span's status
  * stays unset; anything else means Error.
  */
+import type { ErrorCode } from "../errors.ts";
 import type { Outcome } from "../plugin.ts";
+import { statusOf } from "../proxy/error-answer.ts";
 import type { RequestEnd } from "../proxy/observer.ts";
-
-/** Codes with which we refuse a request for what the client did; on a SERVER span no error. */
-const CLIENT_FAULTS = new Set(["bad_request", "no_route", "body_too_large"]);
 
 /**
  * For a CLIENT span: 4xx and 5xx are errors, and so is every attempt without a whole response,
@@ -15,9 +14,9 @@ const CLIENT_FAULTS = new Set(["bad_request", "no_route", "body_too_large"]);
 export function attemptErrorType(end: {
   readonly outcome: Outcome;
   readonly status: number | null;
-  readonly error: string | null;
+  readonly error: ErrorCode | null;
 }): string | null {
-  if (end.error !== null && end.error !== "client_gone") return end.error;
+  if (end.error !== null && !isClientFault(end.error)) return end.error;
   if (end.outcome !== "ok" && end.outcome !== "client_gone") return end.outcome;
   return end.status !== null && end.status >= 400 ? String(end.status) : null;
 }
@@ -27,7 +26,11 @@ export function attemptErrorType(end: {
  * whatever the status was; a client that went away is not.
  */
 export function requestErrorType(end: RequestEnd): string | null {
-  const ours = end.error !== null && end.error !== "client_gone" && !CLIENT_FAULTS.has(end.error);
-  if (ours) return end.error;
+  if (end.error !== null && !isClientFault(end.error)) return end.error;
   return end.status !== null && end.status >= 500 ? String(end.status) : null;
+}
+
+/** What we answer with a 4xx is the client's doing; `client_gone` counts as 499. */
+function isClientFault(error: ErrorCode): boolean {
+  return statusOf(error) < 500;
 }

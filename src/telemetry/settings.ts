@@ -31,17 +31,17 @@ export function traceSettings(env: Environment): {
   if (exporter !== "otlp" && exporter !== "console" && exporter !== "none") {
     problems.push({
       path: "OTEL_TRACES_EXPORTER",
-      message: `found ${JSON.stringify(exporter)}, allowed is one of otlp, console, none`,
+      message: `found ${JSON.stringify(exporter)}, allowed otlp, console, none`,
     });
   }
   const protocol = otlpProtocol(env, problems);
-  problems.push(...endpointProblems(env));
+  problems.push(...endpointProblems(env), ...samplerProblems(env));
   const propagators = list(env, "OTEL_PROPAGATORS") ?? ["tracecontext", "baggage"];
   for (const name of propagators) {
     if (name === "tracecontext" || name === "baggage" || name === "none") continue;
     problems.push({
       path: "OTEL_PROPAGATORS",
-      message: `found ${JSON.stringify(name)}, allowed are tracecontext, baggage, none`,
+      message: `found ${JSON.stringify(name)}, allowed tracecontext, baggage, none`,
     });
   }
   return {
@@ -63,7 +63,7 @@ function otlpProtocol(env: Environment, problems: Problem[]): OtlpProtocol {
       found === "grpc" ? `; gRPC is not supported: set ${path}=http/protobuf, port 4318` : "";
     problems.push({
       path,
-      message: `found ${JSON.stringify(found)}, allowed is http/protobuf or http/json${grpc}`,
+      message: `found ${JSON.stringify(found)}, allowed http/protobuf or http/json${grpc}`,
     });
     break;
   }
@@ -78,10 +78,35 @@ function endpointProblems(env: Environment): Problem[] {
     if (found === null || (/^https?:\/\//i.test(found) && URL.canParse(found))) continue;
     problems.push({
       path,
-      message: `found ${JSON.stringify(found)}, allowed is a URL such as http://127.0.0.1:4318`,
+      message: `found ${JSON.stringify(found)}, allowed a URL such as http://127.0.0.1:4318`,
     });
   }
   return problems;
+}
+
+const SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+];
+
+/** The SDK would report them only in its own log and sample everything. */
+function samplerProblems(env: Environment): Problem[] {
+  const sampler = setting(env, "OTEL_TRACES_SAMPLER");
+  if (sampler === null) return [];
+  if (!SAMPLERS.includes(sampler)) {
+    const message = `found ${JSON.stringify(sampler)}, allowed ${SAMPLERS.join(", ")}`;
+    return [{ path: "OTEL_TRACES_SAMPLER", message }];
+  }
+  const ratio = setting(env, "OTEL_TRACES_SAMPLER_ARG");
+  if (!sampler.endsWith("traceidratio") || ratio === null) return [];
+  const number = Number(ratio);
+  if (number >= 0 && number <= 1) return [];
+  const message = `found ${JSON.stringify(ratio)}, allowed a number from 0 to 1`;
+  return [{ path: "OTEL_TRACES_SAMPLER_ARG", message }];
 }
 
 /** An empty variable counts as one that is not set (OpenTelemetry specification, "Environment variables"). */

@@ -2,6 +2,7 @@ import type { TimeoutConfig } from "../config/config.ts";
 import { ProxyError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectWaiter } from "./connector.ts";
+import { isEventStream } from "./event-stream.ts";
 import type { BackendResponse, Exchange, OutgoingRequest } from "./exchange.ts";
 import { type BodySource, ResponseBody } from "./response-body.ts";
 import { MalformedResponse, type ParsedHead } from "./response-head.ts";
@@ -230,16 +231,9 @@ export class BackendExchange
 
   /** Server-sent events may be silent for as long as they like. */
   get #mayBeSilent(): boolean {
-    this.#eventStream ??= isEventStream(this.#head);
+    this.#eventStream ??= isEventStream(this.#head?.headers ?? []);
     return this.#eventStream;
   }
-}
-
-function isEventStream(head: ParsedHead | null): boolean {
-  const type = head?.headers.find(
-    ([name]) => name.length === 12 && name.toLowerCase() === "content-type",
-  );
-  return type !== undefined && /^text\/event-stream(?:[ \t;]|$)/i.test(type[1]);
 }
 
 /**

@@ -11,6 +11,9 @@ export interface ConnectionOwner {
   onClosed(connection: Connection, error: Error | undefined): void;
 }
 
+/** How long a last answer may take to be read once writing has failed. */
+const LINGER_MS = 50;
+
 /** One open connection to a backend. It moves bytes and knows nothing about HTTP. */
 export class Connection {
   /** Monotonic milliseconds. */
@@ -62,8 +65,9 @@ export class Connection {
     const sent = this.#open ? this.#socket.write(bytes) : -1;
     if (sent > 0) this.wrote = true;
     if (sent === bytes.length) return true;
-    // Closed under our hands: should Bun have nothing more to say about it, the owner is told all the same.
-    if (sent === -1) queueMicrotask(() => this.closed(undefined));
+    // Closed under our hands, but what the backend said before may still be on its way to us: an answer to
+    // an upload that it did not want (RFC 9112, 9.5). Bun tells about the close after that, as a rule.
+    if (sent === -1) setTimeout(() => this.closed(undefined), LINGER_MS);
     this.#unsent.push(sent > 0 ? bytes.subarray(sent) : bytes);
     return false;
   }

@@ -47,8 +47,6 @@ export interface Exchange {
 
 export interface Transport {
   send(request: OutgoingRequest): Exchange;
-  readonly openConnections: number;
-  readonly idleConnections: number;
-  /** Closes idle connections; those in use end after their exchange. `send` may no longer be called. */
+  /** Closes idle connections; those in use end after their exchange, and so does that of a later `send`. */
   close(): void;
 }

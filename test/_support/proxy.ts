@@ -11,15 +11,24 @@ export interface Proxy {
   readonly port: number;
   readonly admin: string;
   readonly pid: number;
+  /** The `ready` line of its log. */
+  readonly ready: Readonly<Record<string, unknown>>;
   /** Everything written to stderr so far. */
   log(): string;
   pools(): Promise<PoolView[]>;
-  workers(): Promise<{ id: number; pid: number; restarts: number }[]>;
+  workers(): Promise<WorkerView[]>;
   /** Resolves once `holds` is true of the pools; rejects with the last view after 20 s. */
   until(what: string, holds: (pools: PoolView[]) => boolean): Promise<PoolView[]>;
   signal(signal: NodeJS.Signals): void;
   readonly exited: Promise<number>;
   stop(): Promise<number>;
+}
+
+export interface WorkerView {
+  readonly id: number;
+  readonly pid: number;
+  readonly restarts: number;
+  readonly pendingRequests: number | null;
 }
 
 export interface PoolView {
@@ -46,6 +55,8 @@ export interface PoolView {
 export interface ProxyOptions {
   readonly config: UserConfig;
   readonly env?: Record<string, string>;
+  /** Default: the one that tests build. */
+  readonly binary?: string;
   /** Files laid beside the config, by name. */
   readonly files?: Record<string, string>;
 }
@@ -62,7 +73,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admin: { address: "127.0.0.1:0", ...options.config.admin },
   };
   writeFileSync(join(folder, "leastwise.config.json"), JSON.stringify(config));
-  const child = Bun.spawn([await leastwiseBinary(), "serve"], {
+  const child = Bun.spawn([options.binary ?? (await leastwiseBinary()), "serve"], {
     cwd: folder,
     env: { ...cleanEnv(), ...options.env },
     stdin: "ignore",
@@ -70,7 +81,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     stderr: "pipe",
   });
   let log = "";
-  const ready = Promise.withResolvers<{ listen: string; admin: string }>();
+  const ready = Promise.withResolvers<
+    { listen: string; admin: string } & Record<string, unknown>
+  >();
   const reading = (async () => {
     const decoder = new TextDecoder();
     for await (const bytes of child.stderr) {
@@ -81,7 +94,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     ready.reject(new Error(`leastwise ended before it was ready:\n${log}`));
   })();
   void child.exited.then(() => rmSync(folder, { recursive: true, force: true }));
-  const { listen, admin } = await ready.promise;
+  const line = await ready.promise;
+  const { admin } = line;
+  const [listen = ""] = line.listen.split(", ");
   const adminUrl = `http://${admin}`;
   const get = async (path: string) => (await fetch(`${adminUrl}${path}`)).json();
   const pools = () => get("/api/v1/pools") as Promise<PoolView[]>;
@@ -90,6 +105,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     port: Number(listen.split(":").at(-1)),
     admin: adminUrl,
     pid: child.pid,
+    ready: line,
     log: () => log,
     pools,
     workers: () => get("/api/v1/workers") as ReturnType<Proxy["workers"]>,

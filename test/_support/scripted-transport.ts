@@ -52,8 +52,6 @@ export class ScriptedExchange implements Exchange {
 }
 
 export class ScriptedTransport implements Transport {
-  readonly openConnections = 0;
-  readonly idleConnections = 0;
   readonly exchanges: ScriptedExchange[] = [];
   readonly #onSend: (exchange: ScriptedExchange) => void;
 

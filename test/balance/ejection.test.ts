@@ -15,7 +15,12 @@ const CONFIG: EjectionConfig = { failures: 5, baseMs: 10_000, maxMs: 25_000, max
 const START = 1_000_000;
 
 function newMaster(
-  options: { rows?: number; config?: Partial<EjectionConfig>; rise?: number; random?: number } = {},
+  options: {
+    rows?: number;
+    config?: Partial<EjectionConfig>;
+    rise?: number | null;
+    random?: number;
+  } = {},
 ) {
   const rows = Array.from({ length: options.rows ?? 4 }, (_, row) => row);
   const counters = newCounters(rows.length);
@@ -25,7 +30,7 @@ function newMaster(
       config: { ...CONFIG, ...options.config },
       counters,
       rows,
-      rise: options.rise ?? 2,
+      rise: options.rise === undefined ? 2 : options.rise,
       now: () => clock.nowMs,
       random: () => options.random ?? 0,
     });
@@ -197,6 +202,13 @@ describe("coming back", () => {
     expect(ejection.probed(0, true, START + 300)).toEqual([]);
     expect(ejection.probed(0, true, START + 400)).toEqual([{ row: 0, to: "trial", untilMs: 0 }]);
     expect(ejection.probed(0, true, START + 500)).toEqual([]);
+  });
+
+  test("not by probes that prove nothing: an open port does not answer requests", () => {
+    const { fail, ejection, at } = newMaster({ rise: null });
+    fail(0);
+    for (let i = 1; i < 9; i++) expect(ejection.probed(0, true, START + i)).toEqual([]);
+    expect(at(10_000)).toEqual([{ row: 0, to: "trial", untilMs: 0 }]);
   });
 
   test("the probes of one ejection do not shorten the next", () => {

@@ -58,6 +58,19 @@ describe("settling an attempt", () => {
     ]);
   });
 
+  test("a stream that breaks long after a good head does not bring old failures back", () => {
+    const { counters, start, reports } = newWorkers(3);
+    counters.addConsecutiveFailures(0, 2);
+    const stream = start();
+    stream.attempt.responded(200);
+    const other = start(0, 1);
+    other.attempt.responded(200);
+    other.attempt.ended("ok");
+    other.admission.release();
+    stream.attempt.ended("truncated");
+    expect([counters.consecutiveFailures(0), reports]).toEqual([1, []]);
+  });
+
   test("a client that goes away blames nobody and clears nothing", () => {
     const { counters, start, reports } = newWorkers();
     counters.addConsecutiveFailures(0, 2);

@@ -29,6 +29,25 @@ test("an unknown flag is one mistake, also when a value follows it", () => {
   ]);
 });
 
+test.each(["--port", "-p"])("%s was meant to be --listen", (flag) => {
+  expect(read(flag, "8080").problems).toEqual([
+    expect.stringMatching(/^-.*: unknown flag, .*; did you mean "--listen"\?$/),
+  ]);
+});
+
+test.each([
+  ["nofile.ts", "--config nofile.ts"],
+  ["./conf/lw.yaml", "--config ./conf/lw.yaml"],
+  ["http://127.0.0.1:3001", "--backend http://127.0.0.1:3001"],
+  ["127.0.0.1:3001", "--backend http://127.0.0.1:3001"],
+  ["unix:/run/app.sock", "--backend unix:/run/app.sock"],
+])("%s without its flag was meant to be %s", (typed, meant) => {
+  const flags = { config: { type: "string" }, backend: { type: "string" } } as const;
+  expect(readArguments([typed], flags).problems).toEqual([
+    { path: typed, message: `unexpected argument; did you mean ${meant}?` },
+  ]);
+});
+
 test.each([[["--config"]], [["--config", "--json"]], [["--config="]], [["-c"]]])(
   "%j lacks a value",
   (args) => {

@@ -91,6 +91,7 @@ test("flags alone are enough", async () => {
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   expect(stdout).toStartWith("ok: no config file\n");
   expect(stdout).toContain("listen   127.0.0.1:0, unix:/run/lw.sock with 3 workers\n");
+  expect(stdout).toContain("capacity 3 backends over all pools, room for 1027 after reloads\n");
   expect(stdout).toContain("backend  10.0.0.1:3000 at http://10.0.0.1:3000, weight 3\n");
   expect(stdout).toContain("backend  10.0.0.3:3000 at http://10.0.0.3:3000, weight 1\n");
 });

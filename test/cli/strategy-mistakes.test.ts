@@ -33,7 +33,13 @@ const mistakes: readonly (readonly [
     "a loop at top level",
     "for (;;) {}",
     ": ",
-    "did not finish within 5 s: is there an endless loop at top level?",
+    "did not finish within 5 s: is there an endless loop at top level, in create, or in score or pick?",
+  ],
+  [
+    "a loop in a pick",
+    good.replace("b.inFlight", "{ for (;;) {} }"),
+    ": ",
+    "did not finish within 5 s: is there an endless loop at top level, in create, or in score or pick?",
   ],
   ["an exit at top level", "process.exit(3);", ": ", "ended its process with exit code 3"],
   [
@@ -76,7 +82,7 @@ describe("a strategy file's mistake is told with file, line where there is one, 
       "--strategy=./mine.ts",
     ]);
     expect(stderr).toContain(
-      `--strategy: found "${folder.path}/mine.ts": ${folder.path}/mine.ts does not exist`,
+      `--strategy: found "./mine.ts", but there is no such file in ${folder.path}\n`,
     );
     expect(exitCode).toBe(2);
   });

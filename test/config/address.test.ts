@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatAddress, isLoopback, parseAddress } from "../../src/config/address.ts";
+import { authorityOf, formatAddress, isLoopback, parseAddress } from "../../src/config/address.ts";
 import type { SocketAddress } from "../../src/config/config.ts";
 
 function parsed(text: string): SocketAddress {
@@ -35,4 +35,14 @@ test("what only this machine can reach", () => {
   const open = ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "127.example.com:1"];
   expect(loopback.map((text) => isLoopback(parsed(text)))).toEqual(loopback.map(() => true));
   expect(open.map((text) => isLoopback(parsed(text)))).toEqual(open.map(() => false));
+});
+
+test.each([
+  ["10.0.0.1:3000", "10.0.0.1:3000"],
+  ["10.0.0.1:80", "10.0.0.1"],
+  ["[2001:db8::1]:3000", "[2001:db8::1]:3000"],
+  ["[2001:db8::1]:80", "[2001:db8::1]"],
+  ["unix:/run/app.sock", "localhost"],
+])("%s is addressed as %s", (text, host) => {
+  expect(authorityOf(parsed(text))).toBe(host);
 });

@@ -80,7 +80,13 @@ describe("mistakes are told with file, line and column", () => {
       "a package that is not there",
       'import a from "not-there";\nexport default a;',
       1,
-      'Could not resolve: "not-there"',
+      "cannot find the package not-there; install it beside the file",
+    ],
+    [
+      "a part of a package that is not there",
+      'import a from "@not/there/at/all";\nexport default a;',
+      1,
+      "cannot find the package @not/there; install it beside the file",
     ],
     [
       "a file that is not there",

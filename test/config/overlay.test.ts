@@ -48,8 +48,10 @@ test("a variable holds a list with commas, and an empty one counts as not set", 
 });
 
 test("a strategy file in a flag is relative to where it is typed", () => {
-  const { raw } = lay(undefined, { backend: ["http://a"], strategy: "./mine.ts" });
-  expect(raw).toMatchObject({ pools: { default: { strategy: "/home/me/mine.ts" } } });
+  const { raw, baseDir } = lay(undefined, { backend: ["http://a"], strategy: "./mine.ts" });
+  expect(raw).toMatchObject({ pools: { default: { strategy: "./mine.ts" } } });
+  expect(baseDir).toBe("/home/me");
+  expect(lay({ pools: {} }, {}).baseDir).toBe("/etc");
 });
 
 test("backends or a strategy together with pools in the file are a mistake", () => {
@@ -85,6 +87,7 @@ test("a problem names the flag or variable that brought the value, else the file
 });
 
 test("a variable of ours with a slip in its name is found", () => {
-  const env = { LEASTWISE_LISTN: "x", LEASTWISE_LISTEN: "x", PATH: "/bin" };
+  const known = { LEASTWISE_LISTEN: "x", LEASTWISE_ADMIN_TOKEN: "x", PATH: "/bin" };
+  const env = { LEASTWISE_LISTN: "x", ...known };
   expect(findUnknownVariables(env)).toEqual(["LEASTWISE_LISTN"]);
 });

@@ -36,3 +36,16 @@ test("a key that would vanish is refused", () => {
   const { problems } = toPlainData(JSON.parse('{ "pools": { "__proto__": {} } }'));
   expect(problems).toEqual([{ path: "pools.__proto__", message: "is no name for a key" }]);
 });
+
+test("a getter that throws is a problem at its place", () => {
+  const value = {
+    pools: {
+      get web(): never {
+        throw new Error("no");
+      },
+    },
+  };
+  expect(toPlainData(value).problems).toEqual([
+    { path: "pools.web", message: "threw while it was read: no" },
+  ]);
+});

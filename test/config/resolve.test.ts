@@ -5,17 +5,18 @@ import { ConfigError } from "../../src/errors.ts";
 const context = {
   baseDir: import.meta.dir,
   cpus: 4,
+  platform: "linux",
   strategies: ["least-connections", "round-robin", "random"],
 };
 
-function resolve(raw: unknown) {
-  return resolveConfig(raw, context);
+function resolve(raw: unknown, platform = "linux") {
+  return resolveConfig(raw, { ...context, platform });
 }
 
 /** The problems as `path: message`. */
-function problemsOf(raw: unknown): string[] {
+function problemsOf(raw: unknown, platform?: string): string[] {
   try {
-    resolve(raw);
+    resolve(raw, platform);
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     return thrown.problems.map(({ path, message }) => `${path}: ${message}`);
@@ -102,7 +103,7 @@ describe("what may be written in several ways", () => {
 
   test("status codes as a number or as ranges", () => {
     const statusOf = (status: unknown) =>
-      resolve(withPool({ health: { status } })).pools[0]?.health?.status;
+      resolve(withPool({ health: { path: "/", status } })).pools[0]?.health?.status;
     expect(statusOf(204)).toEqual([[204, 204]]);
     expect(statusOf("200,300-399")).toEqual([
       [200, 200],
@@ -179,12 +180,77 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "the same address twice",
     { listen: [{ address: "0.0.0.0:1" }, { address: "0.0.0.0:1" }], ...withPool({}) },
-    'listen[1].address: found "0.0.0.0:1", which listen[0].address has already',
+    'listen[1].address: found "0.0.0.0:1", which listen[0].address has already; allowed another port',
   ],
   [
     "the admin API on a listener's address",
     { listen: [{ address: "127.0.0.1:1" }], admin: { address: "127.0.0.1:1" }, ...withPool({}) },
-    'admin.address: found "127.0.0.1:1", which listen[0].address has already',
+    'admin.address: found "127.0.0.1:1", which listen[0].address has already; allowed another port',
+  ],
+  [
+    "a listener on the default address of the admin API",
+    { listen: [{ address: "127.0.0.1:9900" }], ...withPool({}) },
+    'listen[0].address: found "127.0.0.1:9900", which admin.address has by default; allowed another port',
+  ],
+  [
+    "the admin API on the default address of the clients",
+    { admin: { address: "127.0.0.1:8080" }, ...withPool({}) },
+    'admin.address: found "127.0.0.1:8080", which listen[0].address has by default, as "0.0.0.0:8080"; allowed another port',
+  ],
+  [
+    "the admin API inside a listener on every address",
+    { listen: [{ address: "0.0.0.0:1" }], admin: { address: "127.0.0.1:1" }, ...withPool({}) },
+    'admin.address: found "127.0.0.1:1", which listen[0].address has already, as "0.0.0.0:1"; allowed another port',
+  ],
+  [
+    "a listener on every address of both families",
+    { listen: [{ address: "127.0.0.1:1" }, { address: "[::]:1" }], ...withPool({}) },
+    'listen[1].address: found "[::]:1", which listen[0].address has already, as "127.0.0.1:1"; allowed another port',
+  ],
+  [
+    "one address in two spellings",
+    { listen: [{ address: "[::1]:1" }, { address: "[0:0:0:0:0:0:0:1]:1" }], ...withPool({}) },
+    'listen[1].address: found "[0:0:0:0:0:0:0:1]:1", which listen[0].address has already, as "[::1]:1"; allowed another port',
+  ],
+  [
+    "localhost beside the address that it means",
+    { listen: [{ address: "127.0.0.1:1" }, { address: "LocalHost:1" }], ...withPool({}) },
+    'listen[1].address: found "LocalHost:1", which listen[0].address has already, as "127.0.0.1:1"; allowed another port',
+  ],
+  [
+    "one unix socket twice",
+    { listen: [{ unix: "/a.sock" }], admin: { address: "unix:///a.sock" }, ...withPool({}) },
+    'admin.address: found "unix:///a.sock", which listen[0].unix has already, as "unix:/a.sock"; allowed another path',
+  ],
+  [
+    "a text to look for in an answer that has no body",
+    withPool({ health: { path: "/health", method: "HEAD", body: "ok" } }),
+    'pools.web.health.body: found "ok", but an answer to HEAD has no body; allowed with the method GET or OPTIONS',
+  ],
+  [
+    "a status without a path to ask for",
+    withPool({ health: { status: "200" } }),
+    'pools.web.health.status: found "200", but a probe without path is a TCP connect; allowed together with path',
+  ],
+  [
+    "a port for an address",
+    { listen: [{ address: "8080" }], ...withPool({}) },
+    'listen[0].address: found "8080" (no host; perhaps 0.0.0.0:8080), allowed host:port',
+  ],
+  [
+    "a port after nothing",
+    { listen: [{ address: ":8080" }], ...withPool({}) },
+    'listen[0].address: found ":8080" (no host; perhaps 0.0.0.0:8080), allowed host:port',
+  ],
+  [
+    "a port for the admin API's address, which is not for everybody",
+    { admin: { address: ":9901" }, ...withPool({}) },
+    'admin.address: found ":9901" (no host; perhaps 127.0.0.1:9901), allowed host:port',
+  ],
+  [
+    "a URL for an address",
+    { admin: { address: "http://127.0.0.1:9900" }, ...withPool({}) },
+    'admin.address: found "http://127.0.0.1:9900" (leave out http://), allowed host:port',
   ],
   [
     "an empty pool",
@@ -219,7 +285,7 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "a weight of 0",
     withBackend({ url: "http://a", weight: 0 }),
-    "pools.web.backends[0].weight: found 0, allowed a number above 0",
+    "pools.web.backends[0].weight: found 0, allowed a number above 0 (to take a backend out, remove it)",
   ],
   [
     "a negative weight",
@@ -264,12 +330,12 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "a strategy file that is not there",
     withPool({ strategy: { use: "./gone.ts" } }),
-    `pools.web.strategy.use: found "./gone.ts": ${import.meta.dir}/gone.ts does not exist`,
+    `pools.web.strategy.use: found "./gone.ts", but there is no such file in ${import.meta.dir}`,
   ],
   [
     "a strategy that is a folder",
     withPool({ strategy: "./" }),
-    `pools.web.strategy: found "./": ${import.meta.dir} is not a file`,
+    `pools.web.strategy: found "./", which is not a file`,
   ],
   [
     "true for a section",
@@ -303,7 +369,7 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   ],
   [
     "status codes that are none",
-    withPool({ health: { status: "2xx" } }),
+    withPool({ health: { path: "/", status: "2xx" } }),
     'pools.web.health.status: found "2xx", allowed status codes such as ',
   ],
   [
@@ -324,7 +390,7 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "several pools and no route",
     { pools: { a: { backends: ["http://a"] }, b: { backends: ["http://a"] } } },
-    "routes: found none, but 2 pools (a, b): routes say which request goes to which",
+    'routes: found none, but 2 pools (a, b): routes say which request goes to which, such as routes: [{ path: "/a/*", pool: "a" }, { pool: "b" }]',
   ],
   [
     "a route's path without slash",
@@ -383,6 +449,35 @@ describe("each mistake has its own message", () => {
   });
 });
 
+describe("addresses that are apart", () => {
+  test.each([
+    ["another port", [{ address: "0.0.0.0:1" }, { address: "0.0.0.0:2" }], "127.0.0.1:3"],
+    ["another address", [{ address: "127.0.0.1:1" }, { address: "127.0.0.2:1" }], "[::1]:1"],
+    ["any free port", [{ address: "0.0.0.0:0" }, { address: "0.0.0.0:0" }], "127.0.0.1:0"],
+    ["another path", [{ unix: "/a.sock" }, { unix: "/b.sock" }], "unix:/c.sock"],
+  ])("%s", (_situation, listen, address) => {
+    expect(problemsOf({ listen, admin: { address }, ...withPool({}) })).toEqual([]);
+  });
+});
+
+describe("how many workers", () => {
+  const raw = (workers: unknown) => ({ workers, ...withPool({}) });
+
+  test("on Linux auto is the number of processors", () => {
+    expect(resolve(raw("auto"), "linux").workers).toBe(4);
+    expect(resolve(raw(3), "linux").workers).toBe(3);
+  });
+
+  test.each(["darwin", "win32"])("on %s one, whatever the number of processors", (platform) => {
+    expect(resolve(raw("auto"), platform).workers).toBe(1);
+    expect(resolve(withPool({}), platform).workers).toBe(1);
+    expect(resolve(raw(1), platform).workers).toBe(1);
+    expect(problemsOf(raw(2), platform)).toEqual([
+      `workers: found 2, allowed "auto" or 1 on ${platform}: only Linux spreads connections over processes that share a port`,
+    ]);
+  });
+});
+
 test("all mistakes are told at once, those between values too", () => {
   const problems = problemsOf({
     lisen: [],
@@ -399,6 +494,15 @@ test("all mistakes are told at once, those between values too", () => {
     "pools.web.strategy",
     "routes[0].pool",
   ]);
+});
+
+test("an id is found a second time although the first backend has another mistake", () => {
+  const twice = (one: object) => problemsOf(withPool({ backends: [one, "http://a"] }));
+  const repeated =
+    'pools.web.backends[1]: found the id "a:80" (from its URL) a second time, after pools.web.backends[0]; allowed an id that is unique in its pool';
+  expect(twice({ url: "http://a", weight: 0 })).toContain(repeated);
+  expect(twice({ url: "http://b", id: "a:80", wieght: 1 })).toContain(repeated);
+  expect(twice({ url: "no URL" })).toHaveLength(1);
 });
 
 test("neither credentials nor a token reach a message", () => {

@@ -12,6 +12,23 @@ test.each([
   expect(suggest(typed, keys)).toBe(meant);
 });
 
+const names = ["least-connections", "round-robin", "random"];
+
+test.each([
+  ["leastconn", "least-connections"],
+  ["least_conn", "least-connections"],
+  ["roundrobin", "round-robin"],
+  ["RR", "round-robin"],
+  ["lc", "least-connections"],
+])("the strategy %s was meant to be %s", (typed, meant) => {
+  expect(suggest(typed, names)).toBe(meant);
+});
+
+test("the beginning of a flag is that flag, unless it begins two", () => {
+  expect(suggest("--strat", ["--strategy", "--listen"])).toBe("--strategy");
+  expect(suggest("max", ["maxIdle", "maxAge"])).toBeNull();
+});
+
 test.each(["telemetry", "x", ""])("%p is near nothing", (typed) => {
   expect(suggest(typed, keys)).toBeNull();
 });

@@ -66,7 +66,7 @@ describe("examples/same-zone-first", () => {
     const tempDir = await mkdtemp(join(tmpdir(), "leastwise-example-"));
     const loaded = await readConfigFile({ cwd: folder, tempDir });
     await rm(tempDir, { recursive: true, force: true });
-    const context = { baseDir: folder, cpus: 1, strategies: builtInNames };
+    const context = { baseDir: folder, cpus: 1, platform: "linux", strategies: builtInNames };
     const config = resolveConfig(loaded?.raw, context).pools[0];
     if (config?.strategy.kind !== "file") throw new Error("expected a strategy file");
     expect(config.strategy.file).toBe(file);

@@ -87,6 +87,20 @@ describe("a request", () => {
     expect(backend.requests.length).toBe(seen);
   });
 
+  test.each([
+    ["HTTP/1.1", "Host: shop.example\r\n"],
+    ["HTTP/1.1", "Host: a..b\r\n"],
+    ["HTTP/1.1", "Host: 1.2.3.4.5\r\n"],
+    ["HTTP/1.0", ""],
+  ])("has its dot segments resolved in %s with %j", async (version, host) => {
+    const seen = backend.requests.length;
+    await exchangeRaw(
+      proxy.port,
+      `GET /public/../private?a=/../b HTTP/${version.slice(5)}\r\n${host}Connection: close\r\n\r\n`,
+    );
+    expect(backend.requests[seen]?.target).toBe("/private?a=/../b");
+  });
+
   test("is tried at no backend when nothing listens, and the client learns why", async () => {
     const dead = startFakeBackend();
     dead.stop();
@@ -140,6 +154,14 @@ describe("a response", () => {
     backend.handler = () => ({ raw: ["HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"] });
     const received = await exchangeRaw(proxy.port, `HEAD / HTTP/1.1\r\n${close}`);
     expect(received).toMatch(/content-length: 1000\r\n/i);
+    expect(received).toEndWith("\r\n\r\n");
+  });
+
+  test("to HEAD says no length when the backend did not", async () => {
+    backend.handler = () => ({ raw: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"] });
+    const received = await exchangeRaw(proxy.port, `HEAD / HTTP/1.1\r\n${close}`);
+    expect(received).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(received).not.toMatch(/content-length/i);
     expect(received).toEndWith("\r\n\r\n");
   });
 

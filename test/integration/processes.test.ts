@@ -1,12 +1,32 @@
 /** Starting, stopping, and addresses that are taken, with the compiled binary. */
-import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { createBareFolder } from "../_support/binary.ts";
+import { join } from "node:path";
+import { createBareFolder, leastwiseBinary } from "../_support/binary.ts";
 import { useHarness } from "../_support/harness.ts";
+import type { Proxy } from "../_support/proxy.ts";
 import { connectRaw } from "../_support/raw-client.ts";
 
 const { backend, proxy } = useHarness();
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("an address that is taken", () => {
   test("by another instance of ours: exit 1 and the address, nothing shared silently", async () => {
@@ -130,13 +150,72 @@ describe("stopping", () => {
 
   test("leaves no file behind", async () => {
     const { url } = backend();
-    const front = await proxy({ config: { pools: { web: { backends: [url] } } } });
+    const temp = join(folder, "temp");
+    mkdirSync(temp);
+    const socket = join(folder, "front.sock");
+    const front = await proxy({
+      config: {
+        listen: [{ address: "127.0.0.1:0" }, { address: `unix:${socket}` }],
+        pools: { web: { backends: [url], strategy: "./mine.ts" } },
+      },
+      files: { "mine.ts": STRATEGY },
+      env: { TMPDIR: temp },
+    });
     const { pid } = front;
+    expect((await fetch(front.url)).status).toBe(200);
+    expect(readdirSync(temp)).not.toEqual([]);
     await front.stop();
-    const ours = [tmpdir(), "/dev/shm"]
-      .filter((folder) => existsSync(folder))
-      .flatMap((folder) => readdirSync(folder));
-    expect(ours.filter((name) => name.includes(`leastwise-${pid}-`))).toEqual([]);
+    expect(readdirSync(temp)).toEqual([]);
+    expect(existsSync(socket)).toBe(false);
+    const shared = existsSync("/dev/shm") ? readdirSync("/dev/shm") : [];
+    expect(shared.filter((name) => name.includes(`leastwise-${pid}-`))).toEqual([]);
+  });
+
+  test("does not wait for a strategy that loops: its worker is killed and named", async () => {
+    const { url } = backend();
+    const front = await proxy({
+      config: {
+        pools: { web: { backends: [url], strategy: "./loop.ts" } },
+        workers: 1,
+        shutdown: { grace: "100ms" },
+      },
+      files: {
+        "loop.ts": `export default { name: "loop", apiVersion: 1, create: () => ({
+          score(backend, { request }) { while (request.path === "/loop"); return 0; } }) };`,
+      },
+    });
+    const [worker] = await front.workers();
+    const client = await connectRaw(front.port);
+    client.send("GET /loop HTTP/1.1\r\nHost: a\r\n\r\n");
+    while ((await front.workers())[0]?.pendingRequests !== null) await Bun.sleep(5);
+    front.signal("SIGTERM");
+    expect(await front.exited).toBe(0);
+    expect(front.log()).toContain("did not stop and was killed");
+    expect(front.log()).toContain(`"pid":${worker?.pid}`);
+    await client.closed;
+  });
+
+  test("a worker in an endless loop ends, too, when its master is killed", async () => {
+    const { url } = backend();
+    const front = await proxy({
+      config: { pools: { web: { backends: [url], strategy: "./loop.ts" } }, workers: 1 },
+      files: {
+        "loop.ts": `export default { name: "loop", apiVersion: 1, create: () => ({
+          score(backend, { request }) {
+            while (request.path === "/loop");
+            return backend.inFlight;
+          },
+        }) };`,
+      },
+    });
+    const workers = await front.workers();
+    const client = await connectRaw(front.port);
+    client.send("GET /loop HTTP/1.1\r\nHost: a\r\n\r\n");
+    const stuck = async () => (await front.workers())[0] as { pendingRequests?: number | null };
+    while ((await stuck()).pendingRequests !== null) await Bun.sleep(20);
+    front.signal("SIGKILL");
+    await front.exited;
+    await gone(workers.map(({ pid }) => pid));
   });
 
   test("workers end when their master is killed", async () => {
@@ -148,6 +227,213 @@ describe("stopping", () => {
     await gone(workers.map(({ pid }) => pid));
   });
 });
+
+describe("a worker that is killed", () => {
+  test("is replaced by this program, not by what lies at its path by then", async () => {
+    const { url } = backend();
+    const binary = join(folder, "leastwise");
+    copyFileSync(await leastwiseBinary(), binary);
+    const front = await proxy({
+      binary,
+      config: { pools: { web: { backends: [url] } }, workers: 1 },
+    });
+    // As a package manager does it: the old file is gone, another one has its name.
+    writeFileSync(join(folder, "new"), "#!/bin/false\n", { mode: 0o755 });
+    renameSync(join(folder, "new"), binary);
+    await replaced(front, 1);
+    expect((await fetch(front.url)).status).toBe(200);
+    rmSync(binary);
+    await replaced(front, 2);
+    expect((await fetch(front.url)).status).toBe(200);
+  });
+
+  test("is replaced although the temp folder was cleaned", async () => {
+    const { url } = backend();
+    const temp = join(folder, "temp");
+    mkdirSync(temp);
+    const front = await proxy({
+      config: { pools: { web: { backends: [url], strategy: "./mine.ts" } }, workers: 1 },
+      files: { "mine.ts": STRATEGY },
+      env: { TMPDIR: temp },
+    });
+    for (const name of readdirSync(temp)) rmSync(join(temp, name), { recursive: true });
+    await replaced(front, 1);
+    expect((await fetch(front.url)).status).toBe(200);
+    const [pool] = await front.pools();
+    expect(pool?.strategy).toMatchObject({ name: "mine", faults: 0 });
+  });
+
+  test("and cannot be replaced leaves the proxy not ready until one can", async () => {
+    const { url } = backend();
+    const flag = join(folder, "broken");
+    const front = await proxy({
+      config: { pools: { web: { backends: [url], strategy: "./mine.ts" } }, workers: 1 },
+      files: {
+        "mine.ts": `import { existsSync } from "node:fs";
+          if (existsSync(${JSON.stringify(flag)})) throw new Error("broken on purpose");
+          ${STRATEGY}`,
+      },
+    });
+    expect((await fetch(`${front.admin}/-/ready`)).status).toBe(200);
+    writeFileSync(flag, "");
+    process.kill((await front.workers())[0]?.pid ?? 0, "SIGKILL");
+    while (!front.log().includes("broken on purpose")) await Bun.sleep(5);
+    expect((await fetch(`${front.admin}/-/ready`)).status).toBe(503);
+    rmSync(flag);
+    while ((await fetch(`${front.admin}/-/ready`)).status !== 200) await Bun.sleep(5);
+    expect((await fetch(front.url)).status).toBe(200);
+  });
+});
+
+describe("a unix socket to listen on", () => {
+  test("is served again after its worker was killed", async () => {
+    const { url } = backend();
+    const unix = join(folder, "front.sock");
+    const config = {
+      listen: [{ address: `unix:${unix}` }],
+      pools: { web: { backends: [url] } },
+      workers: 2,
+    };
+    const front = await proxy({ config });
+    expect((await fetch("http://a/", { unix })).status).toBe(200);
+    await replaced(front, 1);
+    expect((await fetch("http://a/", { unix })).status).toBe(200);
+  });
+
+  test("is taken over when its owner was killed, the admin API's too", async () => {
+    const { url } = backend();
+    const unix = join(folder, "front.sock");
+    const adminUnix = join(folder, "admin.sock");
+    const config = {
+      listen: [{ address: `unix:${unix}` }],
+      admin: { address: `unix:${adminUnix}` },
+      pools: { web: { backends: [url] } },
+    };
+    const first = await proxy({ config });
+    first.signal("SIGKILL");
+    await first.exited;
+    expect(existsSync(unix) && existsSync(adminUnix)).toBe(true);
+    await noAnswer(unix);
+    await proxy({ config });
+    expect((await fetch("http://a/", { unix })).status).toBe(200);
+    expect((await fetch("http://a/-/ready", { unix: adminUnix })).status).toBe(200);
+  });
+
+  test("of another instance that lives is refused with its path: exit 1", async () => {
+    const { url } = backend();
+    const unix = join(folder, "front.sock");
+    const adminUnix = join(folder, "admin.sock");
+    const pools = { web: { backends: [url] } };
+    await proxy({
+      config: {
+        listen: [{ address: `unix:${unix}` }],
+        admin: { address: `unix:${adminUnix}` },
+        pools,
+      },
+    });
+    for (const [listen, admin, place] of [
+      [`unix:${unix}`, "127.0.0.1:0", "--listen or listen[0].address"],
+      ["127.0.0.1:0", `unix:${adminUnix}`, "--admin or admin.address"],
+    ] as const) {
+      const result = await serveWith(url, listen, admin);
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toContain(listen === "127.0.0.1:0" ? adminUnix : unix);
+      expect(result.stderr).toContain("taken by another program");
+      expect(result.stderr).toContain(place);
+      expect(result.stderr).not.toMatch(/\n\s+at /);
+    }
+    expect((await fetch("http://a/", { unix })).status).toBe(200);
+    expect((await fetch("http://a/-/ready", { unix: adminUnix })).status).toBe(200);
+  });
+
+  test("is never put in the place of a file that is no socket: exit 1", async () => {
+    const file = join(folder, "precious");
+    writeFileSync(file, "data");
+    const { url } = backend();
+    for (const [listen, admin] of [
+      [`unix:${file}`, "127.0.0.1:0"],
+      ["127.0.0.1:0", `unix:${file}`],
+    ] as const) {
+      const result = await serveWith(url, listen, admin);
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toContain(`${file} is a file that is no socket`);
+    }
+    expect(readFileSync(file, "utf8")).toBe("data");
+  });
+
+  test("in a folder that is not there: exit 1 and the path, without a stack", async () => {
+    const { url } = backend();
+    const missing = join(folder, "no", "front.sock");
+    for (const [listen, admin] of [
+      [`unix:${missing}`, "127.0.0.1:0"],
+      ["127.0.0.1:0", `unix:${missing}`],
+    ] as const) {
+      const result = await serveWith(url, listen, admin);
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toContain(missing);
+      expect(result.stderr).not.toMatch(/\n\s+at /);
+    }
+  });
+});
+
+test("what a strategy sends to the master is ignored, and said once", async () => {
+  const { url } = backend();
+  const front = await proxy({
+    config: { pools: { web: { backends: [url], strategy: "./sender.ts" } }, workers: 1 },
+    files: {
+      "sender.ts": `export default { name: "sender", apiVersion: 1, create: () => ({
+        score() {
+          for (const message of [null, 7, { type: "report", id: 1, report: null },
+            { type: "refused", generation: 1, atRunTime: true, problems: [null] },
+            { type: "failing", row: 1e9 }, { type: "started", version: "0" }]) process.send(message);
+          return 0;
+        } }) };`,
+    },
+  });
+  for (let i = 0; i < 20; i++) expect((await fetch(front.url)).status).toBe(200);
+  while (!front.log().includes("process.send")) await Bun.sleep(5);
+  const [pool] = await front.pools();
+  expect(pool).toMatchObject({ strategy: { faults: 0 }, backends: [{ requests: 20 }] });
+  expect(await front.workers()).toMatchObject([{ id: 0, restarts: 0 }]);
+  expect(front.log().split("process.send")).toHaveLength(2);
+});
+
+test("the ready line says for how many backends there is room", async () => {
+  const { url } = backend();
+  const front = await proxy({ config: { pools: { web: { backends: [url] } } } });
+  expect(front.ready).toMatchObject({ backends: 1, capacity: 1025 });
+});
+
+const STRATEGY = `export default { name: "mine", apiVersion: 1, create: () => ({ score: () => 0 }) };`;
+
+async function serveWith(url: string, listen: string, admin: string) {
+  await using bare = await createBareFolder();
+  return await bare.run("serve", "--backend", url, "--listen", listen, "--admin", admin);
+}
+
+/** Kills the first worker; resolves when its n-th replacement serves. */
+async function replaced(front: Proxy, restarts: number): Promise<void> {
+  process.kill((await front.workers())[0]?.pid ?? 0, "SIGKILL");
+  for (let tries = 0; tries < 2000; tries++) {
+    const told = front.log().split('"message":"worker replaced"').length - 1;
+    if (told >= restarts) return;
+    await Bun.sleep(5);
+  }
+  throw new Error(`never replaced:\n${front.log()}`);
+}
+
+/** Resolves when nobody listens on the path any more. */
+async function noAnswer(unix: string): Promise<void> {
+  for (let tries = 0; tries < 1000; tries++) {
+    try {
+      (await Bun.connect({ unix, socket: { data() {} } })).terminate();
+    } catch {
+      return;
+    }
+    await Bun.sleep(5);
+  }
+  throw new Error(`${unix} still answers`);
+}
 
 /** Resolves when nobody listens on the port any more. */
 async function refused(port: number): Promise<void> {

@@ -144,4 +144,33 @@ describe("a strategy file", () => {
     expect(front.log()).toContain("secret of the plugin");
     expect(front.log()).toContain("quarantine");
   });
+
+  test("that throws in a timer or forgets a promise costs nobody anything", async () => {
+    const [only] = backends(1);
+    const front = await proxy({
+      config: {
+        pools: { web: { backends: [only?.url ?? ""], strategy: "./late.ts" } },
+        workers: 1,
+      },
+      files: {
+        "late.ts": `export default { name: "late", apiVersion: 1, create: () => ({
+          score(backend, { request }) {
+            if (request.path === "/timer") setTimeout(() => { throw new Error("late throw"); }, 0);
+            if (request.path === "/promise") void Promise.reject(new Error("late rejection"));
+            return backend.inFlight;
+          },
+        }) };`,
+      },
+    });
+    for (let i = 0; i < 30; i++) {
+      expect((await fetch(`${front.url}/${i % 2 === 0 ? "timer" : "promise"}`)).status).toBe(200);
+    }
+    expect((await front.workers())[0]).toMatchObject({ restarts: 0 });
+    const lines = front
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("nobody handles"));
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThan(10);
+  });
 });

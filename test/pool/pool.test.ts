@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PoolBackend } from "../../src/pool/backend.ts";
+import { configOf, rowOf } from "../../src/pool/backend.ts";
 import { PROBE_HEALTHY, PROBE_UNHEALTHY } from "../../src/pool/counters.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { backendConfig, newCounters, newPool, poolConfig } from "../_support/pools.ts";
@@ -13,7 +13,7 @@ describe("pool", () => {
     counters.setDraining(2, true);
     expect(pool.backends.map((backend) => backend.inFlight)).toEqual([2, 0]);
     expect(pool.backends.map((backend) => backend.draining)).toEqual([false, true]);
-    expect(pool.backends.map(PoolBackend.rowOf)).toEqual([4, 2]);
+    expect(pool.backends.map(rowOf)).toEqual([4, 2]);
   });
 
   test("health follows the probe state", () => {
@@ -33,8 +33,8 @@ describe("pool", () => {
     if (!backend) throw new Error("no backend");
     expect(Object.isFrozen(backend)).toBe(true);
     expect(Object.isFrozen(backend.labels)).toBe(true);
-    expect(Object.keys(backend)).toEqual(["id", "url", "weight", "labels"]);
-    expect(PoolBackend.configOf(backend).maxInFlight).toBe(7);
+    expect(Object.keys(backend)).toEqual(["id", "url"]);
+    expect(configOf(backend).maxInFlight).toBe(7);
     labels.zone = "c";
     expect(backend.labels).toEqual({ zone: "b" });
   });
@@ -44,4 +44,15 @@ describe("pool", () => {
       "pool web: 1 backends, 2 rows",
     );
   });
+});
+
+test("nothing that a strategy can reach from a backend leads behind it", () => {
+  const [backend] = newPool(1).backends;
+  const { constructor } = Object.getPrototypeOf(backend);
+  expect(Object.getOwnPropertyNames(constructor).toSorted()).toEqual([
+    "length",
+    "name",
+    "prototype",
+  ]);
+  expect(() => Object.defineProperty(constructor.prototype, "inFlight", { value: 0 })).toThrow();
 });

@@ -25,6 +25,7 @@ test("a config comes back as plain data, with the file it was found in", async (
     {
       file: join(folder.path, "leastwise.config.ts"),
       raw: { pools: { web: { backends: [true] } } },
+      passedOver: [],
     },
   );
 });
@@ -36,7 +37,11 @@ test("a folder without a config file gives nothing", async () => {
 
 describe("code that does not let go is ended with its process", () => {
   test.each([
-    ["an endless loop", "for (;;) {}", "did not finish within 0.3 s: is there an endless loop"],
+    [
+      "an endless loop",
+      "for (;;) {}",
+      "did not finish within 0.3 s: is there an endless loop at top level, in create, or in score or pick?",
+    ],
     [
       "a promise that is never kept",
       "await new Promise(() => setInterval(() => {}, 1000));",

@@ -31,6 +31,8 @@ interface Bench {
   readonly ends: AttemptEnd[];
   readonly requestEnds: (string | null)[];
   clientGone(): void;
+  /** Attempts that count as a backend's failure. */
+  blamed(): number;
   /** Fails unless nothing is in flight and everything that began has ended once. */
   expectClosedBooks(): void;
 }
@@ -127,6 +129,7 @@ function send(script: Script, options: BenchOptions = {}): Bench {
     ends,
     requestEnds,
     clientGone: () => clientGone(),
+    blamed: () => configs.reduce((sum, _, row) => sum + counters.failures(row), 0),
     expectClosedBooks() {
       for (let row = 0; row < backends; row++) expect(counters.inFlight(row)).toBe(0);
       expect(ends).toHaveLength(started.length);
@@ -243,8 +246,23 @@ describe("a request ends", () => {
     const reader = (await late.answer).body as ByteReader;
     await reader.read();
     expect(await reader.read().catch((error: ProxyError) => error.code)).toBe("request_timeout");
-    expect(late.ends).toMatchObject([{ outcome: "timeout", status: 200 }]);
+    // Whether backend or client was slow is not known any more.
+    expect(late.ends).toMatchObject([{ outcome: "client_gone", status: 200 }]);
     late.expectClosedBooks();
+  });
+
+  test("at its deadline while the client is still sending: the backend is not to blame", async () => {
+    const body = new HandFedReader().feed("a");
+    const bench = send((exchange) => void exchange.request.body?.read(), {
+      requestMs: 5,
+      method: "POST",
+      body,
+    });
+    expect(bench.answer).rejects.toMatchObject({ code: "request_timeout", source: "client" });
+    await bench.answer.catch(() => {});
+    expect(bench.ends).toMatchObject([{ outcome: "client_gone" }]);
+    expect(bench.blamed()).toBe(0);
+    bench.expectClosedBooks();
   });
 
   test("with a refusal of the strategy, sent to nobody", async () => {
@@ -377,6 +395,16 @@ describe("after a failure", () => {
     await bench.answer;
     expect(bodies).toEqual(["hello", "hello"]);
     bench.expectClosedBooks();
+  });
+
+  test("of a stale connection that cannot be repeated, the backend is not to blame", async () => {
+    const bench = send((exchange) => exchange.fail(reset(true)), { method: "POST" });
+    await bench.answer.catch(() => {});
+    expect(bench.exchanges).toHaveLength(1);
+    expect(bench.blamed()).toBe(0);
+    const other = send((exchange) => exchange.fail(reset()), { method: "POST" });
+    await other.answer.catch(() => {});
+    expect(other.blamed()).toBe(1);
   });
 
   test("with retries off there is one attempt", async () => {

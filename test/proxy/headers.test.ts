@@ -88,6 +88,18 @@ describe("the request head for a backend", () => {
     expect(fields.filter((field) => field.startsWith("x-forwarded-for"))).toHaveLength(1);
   });
 
+  test("drops what a client says of itself in any X-Forwarded field", () => {
+    const { fields } = headFor({ "x-forwarded-user": "root", "x-forwarded-prefix": "/a" });
+    expect(fields.join("\n")).not.toMatch(/root|prefix/);
+  });
+
+  test("is refused with a control character in a value", () => {
+    const forEach = (each: (value: string, name: string) => void): void => each("a\x7fb", "x-odd");
+    const headers = { get: () => null, has: () => false, forEach };
+    const request = { ...frontRequest(), headers };
+    expect(() => requestHead(request, options)).toThrow("control character");
+  });
+
   test("adds itself to the end of Via", () => {
     expect(headFor({ via: "1.0 outer" }).fields).toContain("via: 1.0 outer, 1.1 leastwise");
   });

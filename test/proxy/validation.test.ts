@@ -14,12 +14,22 @@ function refusal(given: Parameters<typeof frontRequest>[0]): string | null {
 }
 
 describe("a request is refused", () => {
-  test.each(["a, b", "user@host", "host/path", "h h", "", "[::1", "a:b", "a:123456", "a\\b"])(
-    "when Host is %j",
-    (host) => {
-      expect(refusal({ headers: { host } })).toBe("bad_request");
-    },
-  );
+  test.each([
+    "a, b",
+    "user@host",
+    "host/path",
+    "h h",
+    "",
+    "[::1",
+    "a:b",
+    "a:123456",
+    "a:65536",
+    "a\\b",
+    "a%2fb",
+    "%zz",
+  ])("when Host is %j", (host) => {
+    expect(refusal({ headers: { host } })).toBe("bad_request");
+  });
 
   test("when it is CONNECT, TRACE or an upgrade", () => {
     expect(refusal({ method: "CONNECT", target: "a:80" })).toBe("method_not_supported");
@@ -31,6 +41,10 @@ describe("a request is refused", () => {
   test("when it announces a body that the runtime has dropped", () => {
     expect(refusal({ headers: { host: "a", "content-length": "3" } })).toBe("bad_request");
     expect(refusal({ headers: { host: "a", "transfer-encoding": "chunked" } })).toBe("bad_request");
+  });
+
+  test("when its path had bytes that are no UTF-8: different paths must not become one", () => {
+    expect(refusal({ target: "/caf%EF%BF%BD" })).toBe("bad_request");
   });
 
   test("when its target is no path", () => {
@@ -51,8 +65,10 @@ describe("a request passes", () => {
   });
 
   test("with an empty body", () => {
-    const headers = { host: "a", "content-length": "0" };
-    expect(refusal({ method: "POST", headers })).toBeNull();
+    for (const length of ["0", "00"]) {
+      const headers = { host: "a", "content-length": length };
+      expect(refusal({ method: "POST", headers })).toBeNull();
+    }
   });
 
   test("with Upgrade that Connection does not name: it asks for nothing", () => {

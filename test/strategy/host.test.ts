@@ -98,6 +98,11 @@ describe("a fault is answered by least connections and explained:", () => {
   const stranger = backend("stranger", 0);
   const faults: readonly (readonly [situation: string, strategy: object, message: string])[] = [
     ["a score that is NaN", { score: () => NaN }, 'score returned NaN for backend "b"'],
+    [
+      "a score of a misspelt field",
+      { score: (one: Backend) => (one as unknown as { inflight: number }).inflight },
+      'score returned undefined for backend "b": it must return a number (lower is better, Infinity for "not this one"; is a field misspelt? a backend has id, url, weight, labels, health, draining, inFlight)',
+    ],
     ["a score that is -Infinity", { score: () => -Infinity }, "score returned -Infinity"],
     ["a score that is text", { score: () => "1" }, 'score returned "1"'],
     ["a score that is a bigint", { score: () => 1n }, "score returned 1"],
@@ -137,7 +142,7 @@ describe("a fault is answered by least connections and explained:", () => {
           throw new TypeError("no idea");
         },
       },
-      "pick threw: no idea",
+      "pick threw: TypeError: no idea",
     ],
     [
       "a pick that throws undefined",

@@ -55,6 +55,11 @@ describe("options", () => {
   });
 });
 
+test("a strategy may carry data and methods of its own", () => {
+  const played = stage(() => ({ score: () => 1, table: new Map(), _weigh() {} }));
+  expect(played.pick([a])).toEqual({ backend: a, fallback: false });
+});
+
 describe("state per backend", () => {
   test("is made on first use and then the same, also for an attempt that ends after its backend left", () => {
     let made = 0;
@@ -133,7 +138,45 @@ describe("no strategy comes into being", () => {
     [
       "when there is neither score nor pick",
       () => stage(() => ({ onEnd() {} })),
-      ["pools.web.strategy: create returned a strategy with neither score nor pick"],
+      ["pools.web.strategy: create returned a strategy with neither score nor pick, found onEnd"],
+    ],
+    [
+      "when there is nothing",
+      () => stage(() => ({})),
+      ["pools.web.strategy: create returned a strategy with neither score nor pick, found nothing"],
+    ],
+    [
+      "when score is misspelt",
+      () => stage(() => ({ scor: () => 1, onEnd() {} })),
+      [
+        'pools.web.strategy: create returned a strategy with neither score nor pick, found scor, onEnd; did you mean "score"?',
+      ],
+    ],
+    [
+      "when a hook is misspelt",
+      () => stage(() => ({ score: () => 1, onstart() {} })),
+      [
+        'pools.web.strategy: onstart is no method of a strategy, allowed score, pick, onPoolChange, onHealthChange, onStart, onResponse, onEnd, snapshot, dispose, or a name that starts with _; did you mean "onStart"?',
+      ],
+    ],
+    [
+      "when a hook of a class is misspelt",
+      () =>
+        stage(
+          () =>
+            new (class {
+              score(): number {
+                return this.weigh();
+              }
+              weigh(): number {
+                return 1;
+              }
+              onend(): void {}
+            })(),
+        ),
+      [
+        'pools.web.strategy: onend is no method of a strategy, allowed score, pick, onPoolChange, onHealthChange, onStart, onResponse, onEnd, snapshot, dispose, or a name that starts with _; did you mean "onEnd"?',
+      ],
     ],
     [
       "when methods are no functions",

@@ -213,7 +213,7 @@ describe("evaluation", () => {
   test("refuses a strategy with neither score nor pick", async () => {
     const module = await write(`export default { ${GOOD}, create: () => ({ onEnd() {} }) };`);
     expect(await problemsOf(evaluateStrategy(module, undefined))).toEqual([
-      "mine.ts: create returned a strategy with neither score nor pick",
+      "mine.ts: create returned a strategy with neither score nor pick, found onEnd",
     ]);
   });
 
@@ -245,7 +245,8 @@ describe("evaluation", () => {
     );
     expect(await problemsOf(evaluateStrategy(module, undefined))).toEqual([
       'mine.ts: in a trial with 1 made-up backend, score returned NaN for backend "backend-1": ' +
-        'it must return a number (lower is better, Infinity for "not this one")',
+        'it must return a number (lower is better, Infinity for "not this one"; ' +
+        "is a field misspelt? a backend has id, url, weight, labels, health, draining, inFlight)",
       "mine.ts:4:32: in a trial with 1 made-up backend, onStart threw: no idea",
     ]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { knownMethods } from "../../src/telemetry/request-method.ts";
 import { traceSettings } from "../../src/telemetry/settings.ts";
-import { telemetryProblems, telemetryWanted } from "../../src/telemetry/wanted.ts";
+import { describeTarget, telemetryProblems, telemetryWanted } from "../../src/telemetry/wanted.ts";
 
 describe("telemetry is wanted", () => {
   test.each([
@@ -51,7 +51,7 @@ describe("settings", () => {
       {
         path: "OTEL_EXPORTER_OTLP_PROTOCOL",
         message:
-          'found "grpc", allowed is http/protobuf or http/json; gRPC is not supported: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, port 4318',
+          'found "grpc", allowed http/protobuf or http/json; gRPC is not supported: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, port 4318',
       },
     ]);
   });
@@ -72,6 +72,41 @@ describe("settings", () => {
       "OTEL_PROPAGATORS",
     ]);
     for (const { message } of problems) expect(message).toMatch(/^found ".*", allowed /);
+  });
+
+  test.each([
+    [{ OTEL_TRACES_SAMPLER: "foo" }, 'OTEL_TRACES_SAMPLER: found "foo", allowed always_on, '],
+    [
+      { OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "7" },
+      'OTEL_TRACES_SAMPLER_ARG: found "7", allowed a number from 0 to 1',
+    ],
+    [
+      { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "half" },
+      'OTEL_TRACES_SAMPLER_ARG: found "half", allowed a number from 0 to 1',
+    ],
+  ])("a sampler that would be passed over is refused: %j", (env, told) => {
+    const problems = traceSettings(env).problems.map(({ path, message }) => `${path}: ${message}`);
+    expect(problems).toEqual([expect.stringContaining(told)]);
+  });
+
+  test.each([
+    [{ OTEL_TRACES_SAMPLER: "always_off", OTEL_TRACES_SAMPLER_ARG: "unused" }],
+    [{ OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.25" }],
+    [{ OTEL_TRACES_SAMPLER: "traceidratio" }],
+  ])("a sampler that works is none: %j", (env) => {
+    expect(traceSettings(env).problems).toEqual([]);
+  });
+
+  test("the target of the spans is told as the SDK sends them, without credentials", () => {
+    const general = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://me:secret@127.0.0.1:4318/base/" };
+    expect(describeTarget(general)).toBe("http://127.0.0.1:4318/base/v1/traces");
+    const own = { ...general, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://c/spans?key=secret" };
+    expect(describeTarget(own)).toBe("https://c/spans");
+    expect(describeTarget({ OTEL_TRACES_EXPORTER: "otlp" })).toBe(
+      "http://localhost:4318/v1/traces",
+    );
+    expect(describeTarget({ OTEL_TRACES_EXPORTER: "console" })).toBe("the console");
+    expect(describeTarget({})).toBeNull();
   });
 
   test("mistakes do not matter while telemetry is off", () => {

@@ -9,6 +9,7 @@ import {
   SimpleSpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import type { ErrorCode } from "../../src/errors.ts";
 import type { ObservedAttempt, RequestObserver } from "../../src/proxy/observer.ts";
 import { knownMethods } from "../../src/telemetry/request-method.ts";
 import { createTracingObserver } from "../../src/telemetry/tracing-observer.ts";
@@ -46,7 +47,7 @@ function serve(
   sketch: RequestSketch,
   end: {
     status?: number | null;
-    error?: string | null;
+    error?: ErrorCode | null;
     outcome?: Parameters<ObservedAttempt["ended"]>[0]["outcome"];
   } = {},
 ): ObservedAttempt | null {
@@ -224,6 +225,12 @@ describe("status and error.type", () => {
       client: "internal_error",
     },
     {
+      situation: "a client that stopped sending its body",
+      end: { status: null, outcome: "client_gone", error: "body_timeout" },
+      server: null,
+      client: null,
+    },
+    {
       situation: "a client that went away within the body of a 500",
       end: { status: 500, outcome: "client_gone", error: "client_gone" },
       server: "500",
@@ -250,9 +257,10 @@ describe("status and error.type", () => {
     ["bad_request", 400, null],
     ["no_route", 404, null],
     ["body_too_large", 413, null],
+    ["body_timeout", 408, null],
     ["no_backend_available", 503, "no_backend_available"],
     ["method_not_supported", 501, "method_not_supported"],
-  ])("our own answer %s has no CLIENT span", (error, status, errorType) => {
+  ] as const)("our own answer %s has no CLIENT span", (error, status, errorType) => {
     const request = observerWith().requestStarted(requestFacts());
     request?.ended({ status, error });
     expect(exporter.getFinishedSpans()).toHaveLength(1);

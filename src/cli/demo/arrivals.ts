@@ -1,4 +1,5 @@
-import { createRandom, exponential } from "./random.ts";
+import { createRandom } from "../../strategy/random.ts";
+import { exponential } from "./random.ts";
 import type { Phase } from "./scenario.ts";
 
 /** When requests are due, fixed before the first one is sent: nothing that happens can slow the load down. */

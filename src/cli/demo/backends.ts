@@ -1,5 +1,6 @@
 import { defineCommand } from "citty";
-import { createRandom, erlang } from "./random.ts";
+import { createRandom } from "../../strategy/random.ts";
+import { erlang } from "./random.ts";
 import { backendName, BACKEND_HEADER, type Scenario } from "./scenario.ts";
 import { createServiceQueue, type QueueClock } from "./service-queue.ts";
 

@@ -30,7 +30,7 @@ export function parseDemoFlags(raw: RawDemoFlags): DemoFlags {
     if (ms !== null && ms >= minMs && ms <= maxMs) return ms;
     problems.push({
       path: `--${flag}`,
-      message: `found ${JSON.stringify(raw[flag])}, allowed is a duration from ${allowed}`,
+      message: `found ${JSON.stringify(raw[flag])}, allowed a duration from ${allowed}`,
     });
     return minMs;
   }
@@ -39,7 +39,7 @@ export function parseDemoFlags(raw: RawDemoFlags): DemoFlags {
   if (seed < 0 || seed > MAX_SEED) {
     problems.push({
       path: "--seed",
-      message: `found ${JSON.stringify(raw.seed)}, allowed is a whole number from 0 to ${MAX_SEED}`,
+      message: `found ${JSON.stringify(raw.seed)}, allowed a whole number from 0 to ${MAX_SEED}`,
     });
   }
   const flags: DemoFlags = {

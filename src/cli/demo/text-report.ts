@@ -144,10 +144,15 @@ function nextSteps(): string[] {
   return [
     "Try next:",
     "  leastwise serve --backend http://127.0.0.1:3001 --backend http://127.0.0.1:3002",
-    "  write a strategy, mine.ts:",
-    '    export default { name: "mine", apiVersion: 1,',
-    "      create: () => ({ score: (backend) => backend.inFlight / backend.weight }) };",
-    "  and see how it does: leastwise demo --strategy round-robin --strategy ./mine.ts",
+    "  write a strategy, mine.ts, here one that also counts how slow a backend was last time:",
+    '    export default { name: "mine", apiVersion: 1, create(env) {',
+    "      const last = env.perBackend(() => ({ ms: 100 }));",
+    "      return {",
+    "        score: (backend) => (backend.inFlight + 1) * last(backend).ms,",
+    "        onResponse: (attempt, head) => { last(attempt.backend).ms = head.firstByteMs; },",
+    "      };",
+    "    } };",
+    "  and see how it does: leastwise demo --strategy least-connections --strategy ./mine.ts",
   ];
 }
 

@@ -24,10 +24,10 @@ describe("the demo's flags", () => {
     expect(parse).toThrow(ConfigError);
     expect(parse).toThrow(
       [
-        '--seed: found "-1", allowed is a whole number from 0 to 2147483647',
-        '--warm-up: found "2h", allowed is a duration from "0s" to "1m"',
-        '--duration: found "20", allowed is a duration from "1s" to "10m"',
-        '--max-lag: found "", allowed is a duration from "1ms" to "1m"',
+        '--seed: found "-1", allowed a whole number from 0 to 2147483647',
+        '--warm-up: found "2h", allowed a duration from "0s" to "1m"',
+        '--duration: found "20", allowed a duration from "1s" to "10m"',
+        '--max-lag: found "", allowed a duration from "1ms" to "1m"',
       ].join("\n"),
     );
   });

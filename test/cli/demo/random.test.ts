@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { createRandom, erlang } from "../../../src/cli/demo/random.ts";
+import { createRandom } from "../../../src/strategy/random.ts";
+import { erlang } from "../../../src/cli/demo/random.ts";
 
 describe("seeded randomness", () => {
   test("stays in [0, 1) and fills it evenly", () => {

@@ -11,10 +11,12 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** What was thrown, in one line. Never throws, whatever was thrown. */
+/** What was thrown, in one line: `boom`, `TypeError: x is not a function`. Never throws, whatever was thrown. */
 export function describeThrown(thrown: unknown): string {
   try {
-    const text = thrown instanceof Error ? thrown.message || thrown.name : describeValue(thrown);
+    // "Error: " would say nothing that "threw" has not said.
+    const plain = thrown instanceof Error && thrown.name === "Error" && thrown.message !== "";
+    const text = plain ? thrown.message : thrown instanceof Error ? thrown : describeValue(thrown);
     return shorten(String(text).replaceAll(/\s+/g, " ").trim());
   } catch {
     return "something that cannot be shown";

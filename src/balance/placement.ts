@@ -1,0 +1,59 @@
+import type { Candidates, RequestInfo } from "../plugin.ts";
+import type { PoolBackend } from "../pool/backend.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { StrategyHost } from "../strategy/host.ts";
+import { type Admission, admit } from "./admission.ts";
+import { type NoCandidates, selectCandidates } from "./candidates.ts";
+
+/** A backend that was picked, with the right to send to it. */
+export interface Placement {
+  readonly backend: PoolBackend;
+  readonly admission: Admission;
+  /** How many there were to pick from. */
+  readonly candidates: number;
+  /** Least connections answered because the strategy could not. */
+  readonly fallback: boolean;
+}
+
+/** Why a request has no backend; `refused` is the strategy's own word. */
+export type NoPlacement = NoCandidates | "refused";
+
+export interface PlacementOptions {
+  readonly pool: Pool;
+  readonly host: StrategyHost;
+  /** The cell in the counters that the lease goes to. */
+  readonly worker: number;
+  readonly request: RequestInfo;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly tried: ReadonlySet<PoolBackend>;
+}
+
+/**
+ * Candidates, pick and lease in one tick. A candidate that another worker was quicker with is dropped
+ * and the strategy asked again, for the same attempt.
+ */
+export function place(options: PlacementOptions): Placement | NoPlacement {
+  const { pool, host, worker, request, attempt, tried } = options;
+  let dropped: Set<PoolBackend> | null = null;
+  for (let lastLook = false; ;) {
+    const { candidates, failOpen, none } = selectCandidates(pool, dropped ?? tried);
+    if (none === "tried" && dropped !== null && !lastLook) {
+      // Others took every place first. The state has moved on, perhaps to failing open.
+      lastLook = true;
+      dropped = null;
+      continue;
+    }
+    if (none !== null) return none;
+    const context = Object.freeze({ request, attempt, failOpen });
+    const pick = host.pick(candidates as unknown as Candidates, context);
+    if (pick.backend === null) return "refused";
+    const backend = pick.backend as PoolBackend;
+    const admission = admit(pool, backend, worker, failOpen);
+    if (admission !== null) {
+      return { backend, admission, candidates: candidates.length, fallback: pick.fallback };
+    }
+    dropped ??= new Set(tried);
+    dropped.add(backend);
+  }
+}
