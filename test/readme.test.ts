@@ -16,10 +16,21 @@ const scripts: unknown = (await Bun.file(join(root, "package.json")).json()).scr
 const testCommand = "npx -y bun@1.4.5 run test";
 const demoCommand = "npx -y bun@1.4.5 run demo";
 
-/** What stands between fences of that kind; "" is a fence without one. */
-function readBlocks(markdown: string, kind: string): string[] {
-  const blocks = markdown.matchAll(new RegExp(`^\`\`\`${kind}\\n([\\s\\S]*?)^\`\`\``, "gm"));
-  return [...blocks].map(([, block = ""]) => block);
+/** What stands in fenced blocks whose language matches, in order. */
+function readBlocks(markdown: string, language: string): string[] {
+  const blocks: string[] = [];
+  let open: { language: string; lines: string[] } | null = null;
+  for (const line of markdown.split("\n")) {
+    const fence = /^```(\w*)$/.exec(line);
+    if (fence === null) open?.lines.push(line);
+    else if (open === null) open = { language: fence[1] ?? "", lines: [] };
+    else {
+      const matches = new RegExp(`^${language}$`).test(open.language);
+      if (matches) blocks.push(`${open.lines.join("\n")}\n`);
+      open = null;
+    }
+  }
+  return blocks;
 }
 
 /** The one TypeScript block that holds this text. */
