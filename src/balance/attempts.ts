@@ -37,6 +37,22 @@ export function decideNextStep(failed: FailedAttempt): NextStep {
   return failed.budget.tryRetry() ? "retry" : "stop";
 }
 
+/** What the attempt loop knows when a response head arrived whose status may be retried. */
+export type AnsweredAttempt = Omit<FailedAttempt, "failure" | "reconnected"> & {
+  readonly status: number;
+  /** Whether anybody is left to try: else the response is the answer, and no budget is spent. */
+  readonly hasCandidate: () => boolean;
+};
+
+/** Whether another candidate is asked although this one answered. Spends budget when it says so. */
+export function decideRetryOfStatus(answered: AnsweredAttempt): boolean {
+  const { retry, status } = answered;
+  if (retry === null || !retry.on.some((reason) => reason === String(status))) return false;
+  if (!isIdempotent(answered.method) || !answered.bodyReplayable) return false;
+  if (answered.attempts >= retry.attempts || !answered.hasCandidate()) return false;
+  return answered.budget.tryRetry();
+}
+
 /** Nothing was sent. The attempt does not count and no retry budget is spent on what follows. */
 export function isConnectFailure(failure: TransportError): boolean {
   return failure.outcome === "connect";

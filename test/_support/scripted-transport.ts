@@ -35,9 +35,14 @@ export class ScriptedExchange implements Exchange {
     this.response.catch(() => {});
   }
 
-  respond(status: number, body: HandFedBody | null, bodyLength: number | null = null): void {
+  respond(
+    status: number,
+    body: HandFedBody | null,
+    bodyLength: number | null = null,
+    headers: BackendResponse["headers"] = [],
+  ): void {
     this.#body = body;
-    this.#response.resolve({ status, headers: [], body, bodyLength });
+    this.#response.resolve({ status, headers, body, bodyLength });
   }
 
   fail(error: Error): void {
