@@ -85,7 +85,7 @@ export function serveAdmin(config: AdminConfig, facts: AdminFacts): { stop(): vo
   const server = Bun.serve(
     "unix" in address
       ? { ...handler, unix: address.unix }
-      : { ...handler, hostname: address.hostname, port: address.port },
+      : { ...handler, hostname: address.hostname, port: address.port, reusePort: false },
   );
   return {
     stop() {

@@ -8,6 +8,10 @@ export interface Config {
   readonly pools: readonly PoolConfig[];
   /** First match wins. With no routes there is exactly one pool, which gets everything. */
   readonly routes: readonly RouteConfig[];
+  /** Peers whose forwarding fields are believed. */
+  readonly trustedProxies: readonly TrustedProxy[];
+  /** Whether backends get an `X-Request-Id`. */
+  readonly requestId: boolean;
   readonly admin: AdminConfig;
   /** Resolved: `auto` has become a number of at least 1. */
   readonly workers: number;
@@ -38,7 +42,21 @@ export interface PoolConfig {
   readonly body: BodyConfig;
   /** `preserve`: the backend sees the Host that the client sent. `backend`: the backend's own host and port. */
   readonly hostHeader: "preserve" | "backend";
+  readonly headers: { readonly request: HeaderRules; readonly response: HeaderRules };
 }
+
+/** Names are in lower case, and none of them concerns the connection or the framing. */
+export interface HeaderRules {
+  /** In place of fields of the same name. */
+  readonly set: readonly (readonly [name: string, value: string])[];
+  /** Beside fields of the same name. */
+  readonly add: readonly (readonly [name: string, value: string])[];
+  readonly remove: readonly string[];
+}
+
+/** A network of peers, or whoever connects over a unix socket. */
+export type TrustedProxy =
+  { readonly address: string; readonly prefix: number; readonly family: "ipv4" | "ipv6" } | "unix";
 
 export interface BackendConfig {
   readonly id: string;
@@ -93,8 +111,8 @@ export interface EjectionConfig {
   readonly maxPercent: number;
 }
 
-/** Failures after which a request may be given to another candidate. */
-export type RetryReason = "connect" | "reset" | "timeout";
+/** Failures, and statuses of responses, after which a request may be given to another candidate. */
+export type RetryReason = "connect" | "reset" | "timeout" | "502" | "503" | "504";
 
 export interface RetryConfig {
   /** Attempts per request including the first; failures to connect do not count. */
@@ -134,6 +152,8 @@ export interface RouteConfig {
   /** Exact, or a prefix that ends in `/*`; null: any. */
   readonly path: string | null;
   readonly pool: string;
+  /** Whether the backend gets the path without the part before the final `/*`. */
+  readonly stripPrefix: boolean;
 }
 
 export interface AdminConfig {

@@ -148,7 +148,12 @@ function findRouteProblems(config: RawObject, pools: readonly string[]): Problem
     );
   }
   for (const [index, route] of routes.entries()) {
-    const { pool } = asObject(route);
+    const { path, pool, stripPrefix } = asObject(route);
+    if (stripPrefix === true && (path === undefined || isExact(path))) {
+      const found = path === undefined ? "no path" : `the path ${show(path)}`;
+      const message = `found true with ${found}, allowed together with a path that ends in /*`;
+      problems.push(problem(["routes", index, "stripPrefix"], message));
+    }
     if (typeof pool !== "string" || pools.includes(pool)) continue;
     problems.push(
       problem(
@@ -158,6 +163,11 @@ function findRouteProblems(config: RawObject, pools: readonly string[]): Problem
     );
   }
   return problems;
+}
+
+/** Whether it is a path without a wildcard; what is none at all the schema complains about. */
+function isExact(path: unknown): boolean {
+  return typeof path === "string" && !path.endsWith("/*");
 }
 
 /** What SO_REUSEPORT does elsewhere: one process gets every connection, and the others idle. */

@@ -8,6 +8,7 @@ import type {
   RouteConfig,
   StrategyConfig,
 } from "./config.ts";
+import { fillHeaderRules } from "./header-rules.ts";
 import { describeIssues, formatPath } from "./problem.ts";
 import { findReferenceProblems, findStrategyProblem, readStrategies } from "./references.ts";
 import { type ConfigOutput, configSchema, type ParsedBackend, type PoolOutput } from "./schema.ts";
@@ -60,7 +61,10 @@ function fill(data: ConfigOutput, context: ResolveContext): Config {
       host: route.host?.toLowerCase() ?? null,
       path: route.path ?? null,
       pool: route.pool,
+      stripPrefix: route.stripPrefix,
     })),
+    trustedProxies: data.trustedProxies,
+    requestId: data.requestId,
     admin: {
       address: data.admin.address,
       token: data.admin.token ?? null,
@@ -122,6 +126,10 @@ function fillPool(name: string, pool: PoolOutput, context: ResolveContext): Pool
     },
     body: { maxBytes: body.max, bufferBytes: body.buffer },
     hostHeader: pool.hostHeader,
+    headers: {
+      request: fillHeaderRules(pool.headers.request),
+      response: fillHeaderRules(pool.headers.response),
+    },
   };
 }
 

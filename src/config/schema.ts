@@ -8,7 +8,9 @@ import {
 } from "./address.ts";
 import { type BackendUrl, parseBackendUrl } from "./backend-url.ts";
 import type { SocketAddress } from "./config.ts";
+import { isRuledName, repeatsName, ruledNameForms } from "./header-rules.ts";
 import { parseStatusRanges, statusForms } from "./status-ranges.ts";
+import { parseTrustedProxy } from "./trusted-proxy.ts";
 import {
   duration,
   fraction,
@@ -144,9 +146,19 @@ const retry = sectionOrFalse({
     .default(0.2)
     .meta({ description: "Retries may be this fraction of the recent requests." }),
   on: listOf(
-    oneOf(["connect", "reset", "timeout"]),
-    'a list of "connect", "reset", "timeout"',
+    oneOf(["connect", "reset", "timeout", "502", "503", "504"]),
+    'a list of "connect", "reset", "timeout", "502", "503", "504"',
   ).default(["connect", "reset"]),
+});
+
+const ruledName = headerName.refine(isRuledName, { error: ruledNameForms });
+const ruledValues = z
+  .record(ruledName, headerValue, { error: "an object of header values" })
+  .refine((values) => !repeatsName(values), { error: "each header name once, whatever its case" });
+const headerRules = section({
+  set: ruledValues.default({}).meta({ description: "In place of fields of the same name." }),
+  add: ruledValues.default({}).meta({ description: "Beside fields of the same name." }),
+  remove: listOf(ruledName, "a list of header names").default([]),
 });
 
 interface ParsedStrategy {
@@ -200,6 +212,10 @@ const pool = section({
   hostHeader: oneOf(["preserve", "backend"]).default("preserve").meta({
     description: "Whether the backend sees the Host that the client sent, or its own.",
   }),
+  headers: section({
+    request: headerRules.prefault({}).meta({ description: "Of requests to the backends." }),
+    response: headerRules.prefault({}).meta({ description: "Of the backends' answers." }),
+  }).prefault({}),
 });
 
 const poolName = text(
@@ -225,6 +241,9 @@ const route = section({
       description: "Exact, or with a final /*; /v1/* matches /v1 too; any path unless given.",
     }),
   pool: z.string({ error: "the name of a pool" }),
+  stripPrefix: z.boolean({ error: "true or false" }).default(false).meta({
+    description: "Whether the backend gets /users for /v1/users where path is /v1/*.",
+  }),
 });
 
 const workerForms = '"auto" or a whole number from 1 to 1024';
@@ -240,6 +259,18 @@ export const configSchema = section({
   routes: listOf(route, "a list of routes")
     .default([])
     .meta({ description: "First match wins. One pool needs none." }),
+  trustedProxies: listOf(
+    parsedText('an IP address, a network such as 10.0.0.0/8, or "unix"', parseTrustedProxy),
+    "a list of IP addresses and networks",
+  )
+    .default([])
+    .meta({
+      description: "Peers whose X-Forwarded-*, Forwarded and X-Request-Id are believed.",
+    }),
+  requestId: z
+    .boolean({ error: "true or false" })
+    .default(true)
+    .meta({ description: "Whether backends get an X-Request-Id." }),
   admin: section({
     address: adminAddressText.prefault(DEFAULT_ADMIN),
     token: text("a text without spaces", /^[\x21-\x7e]+$/)

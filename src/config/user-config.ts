@@ -11,6 +11,13 @@ export interface UserConfig {
   readonly pools: { readonly [name: string]: UserPool };
   /** First match wins, in this order. One pool needs none; several pools do. */
   readonly routes?: readonly UserRoute[] | undefined;
+  /**
+   * Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed: IP addresses, networks
+   * such as `"10.0.0.0/8"`, and `"unix"`. Default: none.
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
+  /** Whether backends get an `X-Request-Id`. Default true. */
+  readonly requestId?: boolean | undefined;
   readonly admin?: UserAdmin | undefined;
   /** Default `"auto"`: as many as this process may use processors; elsewhere than on Linux 1, and more is an error. */
   readonly workers?: "auto" | number | undefined;
@@ -40,6 +47,23 @@ export interface UserPool {
   readonly body?: UserBody | undefined;
   /** Whether the backend sees the Host that the client sent, or its own. Default `"preserve"`. */
   readonly hostHeader?: "preserve" | "backend" | undefined;
+  readonly headers?: UserHeaders | undefined;
+}
+
+export interface UserHeaders {
+  /** Of requests to the backends. */
+  readonly request?: UserHeaderRules | undefined;
+  /** Of the backends' answers. */
+  readonly response?: UserHeaderRules | undefined;
+}
+
+/** Not for `Host` (see `hostHeader`) and fields that concern the connection or the framing. */
+export interface UserHeaderRules {
+  /** In place of fields of the same name. */
+  readonly set?: { readonly [name: string]: string } | undefined;
+  /** Beside fields of the same name. */
+  readonly add?: { readonly [name: string]: string } | undefined;
+  readonly remove?: readonly string[] | undefined;
 }
 
 export interface UserBackend {
@@ -105,7 +129,7 @@ export interface UserRetry {
   /** Retries may be this fraction of the recent requests, 0 to 1. Default 0.2. */
   readonly budget?: number | undefined;
   /** Default `["connect", "reset"]`. */
-  readonly on?: readonly ("connect" | "reset" | "timeout")[] | undefined;
+  readonly on?: readonly ("connect" | "reset" | "timeout" | "502" | "503" | "504")[] | undefined;
 }
 
 export interface UserTimeouts {
@@ -143,6 +167,8 @@ export interface UserRoute {
   readonly path?: string | undefined;
   /** The name of a pool. */
   readonly pool: string;
+  /** Whether the backend gets `/users` for `/v1/users` where `path` is `/v1/*`. Default false. */
+  readonly stripPrefix?: boolean | undefined;
 }
 
 export interface UserAdmin {

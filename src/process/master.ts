@@ -102,7 +102,7 @@ export class Master {
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
     const { config, strategies } = this.#options;
-    const { pools, routes } = config;
+    const { pools, routes, trustedProxies, requestId } = config;
     try {
       this.#files.keep(Object.values(strategies));
       await this.#findAddresses();
@@ -111,6 +111,8 @@ export class Master {
         listen: this.#listen.map((address) => ({ address })),
         pools,
         routes,
+        trustedProxies,
+        requestId,
       };
       const rows = this.#rows.assign(pools);
       await this.#workers.apply({ generation: 1, config: served, rows, strategies });

@@ -6,7 +6,10 @@ import type { CountersShape } from "../pool/counters.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
-export type ServedConfig = Pick<Config, "listen" | "pools" | "routes">;
+export type ServedConfig = Pick<
+  Config,
+  "listen" | "pools" | "routes" | "trustedProxies" | "requestId"
+>;
 
 /** Everything a worker needs to serve; a reload sends a new one. */
 export interface Plan {

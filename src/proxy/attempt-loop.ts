@@ -1,5 +1,6 @@
 /** One request's way through its pool: candidates, pick, lease, send, and again if it may. */
-import { decideNextStep, isConnectFailure } from "../balance/attempts.ts";
+import { decideNextStep, decideRetryOfStatus, isConnectFailure } from "../balance/attempts.ts";
+import { selectCandidates } from "../balance/candidates.ts";
 import { type NoPlacement, place } from "../balance/placement.ts";
 import { Settlement } from "../balance/settle.ts";
 import { authorityOf } from "../config/address.ts";
@@ -11,6 +12,7 @@ import type { BackendResponse, Exchange } from "../transport/exchange.ts";
 import { isEventStream } from "../transport/event-stream.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { AttemptRun } from "./attempt.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
 import { requestHead, responseHeaders } from "./headers.ts";
 import type { ObservedRequest } from "./observer.ts";
@@ -30,6 +32,7 @@ export interface AttemptLoopContext {
 export interface ForwardedRequest {
   readonly front: FrontRequest;
   readonly info: RequestInfo;
+  readonly forwarding: Forwarding;
   readonly observed: ObservedRequest | null;
   /** Called once, when the answer has been sent or broken. */
   readonly onEnd: (status: number | null, error: ErrorCode | null) => void;
@@ -37,6 +40,12 @@ export interface ForwardedRequest {
 
 /** Only the first call counts. `error` is our code, null when all went well. */
 type Finish = (outcome: Outcome, error: ErrorCode | null) => void;
+
+interface KeptResponse {
+  readonly run: AttemptRun;
+  readonly exchange: Exchange;
+  readonly response: BackendResponse;
+}
 
 export class AttemptLoop {
   readonly #context: AttemptLoopContext;
@@ -53,6 +62,8 @@ export class AttemptLoop {
   #finish: Finish | null = null;
   /** Why the whole request ends, whatever an attempt may say. */
   #ended: ProxyError | null = null;
+  /** A response that may be retried, for the client if nothing better comes. */
+  #kept: KeptResponse | null = null;
   #deadline: ReturnType<typeof setTimeout> | null = null;
 
   constructor(context: AttemptLoopContext, serving: ServingPool, request: ForwardedRequest) {
@@ -77,6 +88,7 @@ export class AttemptLoop {
     try {
       return await this.#attempts();
     } catch (error) {
+      this.#dropKept();
       this.#clearDeadline();
       this.#body?.cancel();
       throw this.#ended ?? error;
@@ -101,10 +113,38 @@ export class AttemptLoop {
   async #attempts(): Promise<FrontAnswer> {
     for (let failure: ProxyError | null = null; ;) {
       if (this.#ended !== null) throw this.#ended;
-      const answer = await this.#send(this.#start(failure));
-      if (!(answer instanceof ProxyError)) return answer;
-      failure = answer;
+      try {
+        const answer = await this.#send(this.#start(failure));
+        if (answer === null) continue;
+        if (!(answer instanceof ProxyError)) return answer;
+        failure = answer;
+      } catch (error) {
+        const kept = this.#kept;
+        if (kept === null || this.#ended !== null) throw error;
+        return await this.#answerKept(kept);
+      }
     }
+  }
+
+  /** Keeps a response whose status is to be retried; one kept before is of no use any more. */
+  #keep(run: AttemptRun, exchange: Exchange, response: BackendResponse): void {
+    this.#dropKept();
+    run.respond(response);
+    this.#kept = { run, exchange, response };
+  }
+
+  #dropKept(): void {
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept === null) return;
+    kept.response.body?.cancel();
+    kept.run.end("ok", null);
+  }
+
+  #answerKept(kept: KeptResponse): Promise<FrontAnswer> {
+    this.#kept = null;
+    this.#exchange = kept.exchange;
+    return this.#answer(kept.run, kept.response);
   }
 
   /**
@@ -113,7 +153,7 @@ export class AttemptLoop {
    */
   #start(failure: ProxyError | null): AttemptRun {
     const { pool, host } = this.#serving;
-    const { info, observed, front } = this.#request;
+    const { info, observed } = this.#request;
     const { worker, now, nextAttemptId } = this.#context;
     const number = this.#number + 1;
     const placed = place({
@@ -146,17 +186,27 @@ export class AttemptLoop {
           candidates,
           inFlight: backend.inFlight - 1,
           fallback,
-          target: front.target,
+          target: this.#request.forwarding.target,
           host: this.#backendHost(backend),
         }) ?? null,
     });
   }
 
-  /** The answer, or the failure after which another candidate may be tried. Rejects when none may. */
-  async #send(run: AttemptRun): Promise<FrontAnswer | ProxyError> {
+  /**
+   * The answer, or the failure after which another candidate may be tried, or null when it is tried because
+   * of the status. Rejects when none may.
+   */
+  async #send(run: AttemptRun): Promise<FrontAnswer | ProxyError | null> {
     for (let reconnected = false; ; reconnected = true) {
       try {
-        const response = await this.#exchangeWith(run, reconnected);
+        const exchange = this.#exchangeWith(run, reconnected);
+        const response = await exchange.response;
+        if (this.#retriesStatus(response.status)) {
+          this.#counted++;
+          this.#keep(run, exchange, response);
+          return null;
+        }
+        this.#dropKept();
         return await this.#answer(run, response);
       } catch (error) {
         const failure = this.#ended ?? asProxyError(error);
@@ -183,7 +233,21 @@ export class AttemptLoop {
     }
   }
 
-  #exchangeWith(run: AttemptRun, fresh: boolean): Promise<BackendResponse> {
+  #retriesStatus(status: number): boolean {
+    const { pool, config, budget } = this.#serving;
+    if (status < 502 || config.retry === null || this.#ended !== null) return false;
+    return decideRetryOfStatus({
+      status,
+      method: this.#request.front.method,
+      bodyReplayable: this.#body?.replayable ?? true,
+      attempts: this.#counted + 1,
+      retry: config.retry,
+      budget: budget ?? NO_BUDGET,
+      hasCandidate: () => selectCandidates(pool, this.#tried).none === null,
+    });
+  }
+
+  #exchangeWith(run: AttemptRun, fresh: boolean): Exchange {
     const { front, info } = this.#request;
     const { bodyLength } = this;
     this.#exchange = this.#serving.transport(run.backend).send({
@@ -191,7 +255,8 @@ export class AttemptLoop {
       head: requestHead(front, {
         host: this.#backendHost(run.backend),
         clientHost: info.host,
-        clientAddress: info.clientAddress,
+        forwarding: this.#request.forwarding,
+        rules: this.#serving.config.headers.request,
         framing: bodyLength,
         set: run.observed?.headers ?? [],
         remove: run.observed?.removed ?? [],
@@ -201,7 +266,7 @@ export class AttemptLoop {
       fresh,
       onConnect: (durationMs) => run.observed?.connected(durationMs),
     });
-    return this.#exchange.response;
+    return this.#exchange;
   }
 
   /** A length, `chunked`, or null when the request has no body and says nothing about it. */
@@ -219,7 +284,7 @@ export class AttemptLoop {
   }
 
   async #answer(run: AttemptRun, response: BackendResponse): Promise<FrontAnswer> {
-    run.respond(response);
+    if (!run.responded) run.respond(response);
     const { config } = this.#serving;
     const { status, body } = response;
     const finish: Finish = (outcome, error) => {
@@ -230,7 +295,7 @@ export class AttemptLoop {
       run.end(outcome, error);
       this.#request.onEnd(status, error);
     };
-    const headers = responseHeaders(response.headers, body === null);
+    const headers = responseHeaders(response.headers, body === null, config.headers.response);
     const { bufferBytes } = config.body;
     let sent: Uint8Array | ByteReader | null = body?.takeWhole(bufferBytes) ?? body;
     if (sent === body && body !== null && isShort(response.bodyLength, bufferBytes)) {

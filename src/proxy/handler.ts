@@ -3,44 +3,63 @@ import { asProxyError, ProxyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { RequestInfo } from "../plugin.ts";
 import { AttemptLoop, type AttemptLoopContext } from "./attempt-loop.ts";
+import { createTrust, findClientAddress, withoutMapping } from "./client-address.ts";
 import { errorAnswer, statusOf } from "./error-answer.ts";
+import { readRequestId } from "./forwarding.ts";
 import type { FrontRequest, Handler } from "./front.ts";
-import type { ObservedRequest, RequestObserver } from "./observer.ts";
+import type { RequestObserver } from "./observer.ts";
 import { bodyTooLarge } from "./request-body.ts";
-import { createRouter, type Router } from "./router.ts";
+import { createRouter, type Routed, type Router, withoutPrefix } from "./router.ts";
 import type { ServingPool } from "./serving-pool.ts";
 import { validateRequest } from "./validation.ts";
 
 export interface HandlerOptions {
-  readonly config: Pick<Config, "routes" | "pools">;
+  readonly config: Pick<Config, "routes" | "pools" | "trustedProxies" | "requestId">;
   readonly pools: ReadonlyMap<string, ServingPool>;
   readonly context: AttemptLoopContext;
   /** Null: nobody watches. */
   readonly observer: RequestObserver | null;
   readonly log: Logger;
-  /** Unique over the whole program: the start of every request id of this worker. */
+  /** Unique over the whole program: the start of every request id that this worker makes. */
   readonly requestIdPrefix: string;
 }
 
 /** Validates, routes, and hands the request to its pool; every failure becomes an answer. */
 export function createHandler(options: HandlerOptions): Handler {
   const { context, pools, observer, log } = options;
-  const router = createRouter(options.config);
+  const { config } = options;
+  const router = createRouter(config);
+  const isTrusted = createTrust(config.trustedProxies);
   let requests = 0;
 
   return async (front) => {
     requests++;
     const host = front.headers.get("host") ?? "";
-    const info = requestInfo(front, host);
-    const observed =
-      observer?.requestStarted({ request: front, host, clientAddress: info.clientAddress }) ?? null;
+    const peerAddress = withoutMapping(front.peerAddress);
+    const trusted = isTrusted(peerAddress);
+    const requestId =
+      (trusted && config.requestId ? readRequestId(front.headers.get("x-request-id")) : null) ??
+      `${options.requestIdPrefix}${requests.toString(36)}`;
+    const forwardedFor = trusted ? front.headers.get("x-forwarded-for") : null;
+    const clientAddress = findClientAddress(peerAddress, forwardedFor, isTrusted);
+    const info = requestInfo(front, host, clientAddress);
+    const observed = observer?.requestStarted({ request: front, host, clientAddress }) ?? null;
     try {
       validateRequest(front);
-      const serving = route(router, pools, info, observed);
+      const routed = route(router, info);
+      const serving = pools.get(routed.pool);
+      if (serving === undefined) throw new Error(`no pool is called ${routed.pool}`);
+      observed?.routed(routed.pool, routed.route);
       refuseLargeBody(front, serving);
       const answer = await new AttemptLoop(context, serving, {
         front,
         info,
+        forwarding: {
+          target: withoutPrefix(front.target, routed),
+          peerAddress,
+          trusted,
+          requestId: config.requestId ? requestId : null,
+        },
         observed,
         onEnd: (status, error) => observed?.ended({ status, error }),
       }).run();
@@ -49,12 +68,12 @@ export function createHandler(options: HandlerOptions): Handler {
       const failure = logged(asProxyError(error), log);
       const gone = failure.code === "client_gone";
       observed?.ended({ status: gone ? null : statusOf(failure.code), error: failure.code });
-      return errorAnswer(failure, front, `${options.requestIdPrefix}${requests.toString(36)}`);
+      return errorAnswer(failure, front, requestId);
     }
   };
 }
 
-function requestInfo(front: FrontRequest, host: string): RequestInfo {
+function requestInfo(front: FrontRequest, host: string, clientAddress: string): RequestInfo {
   const { target } = front;
   const mark = target.indexOf("?");
   const { headers } = front;
@@ -65,23 +84,16 @@ function requestInfo(front: FrontRequest, host: string): RequestInfo {
     host,
     // Not the object itself: a strategy must not be able to change what the backend gets.
     headers: { get: (name: string) => headers.get(name), has: (name: string) => headers.has(name) },
-    clientAddress: front.peerAddress,
+    clientAddress,
   });
 }
 
-function route(
-  router: Router,
-  pools: ReadonlyMap<string, ServingPool>,
-  info: RequestInfo,
-  observed: ObservedRequest | null,
-): ServingPool {
+function route(router: Router, info: RequestInfo): Routed {
   const routed = router(info.host, info.path);
-  const serving = routed === null ? undefined : pools.get(routed.pool);
-  if (routed === null || serving === undefined) {
+  if (routed === null) {
     throw new ProxyError("no_route", "no route matches this host and path", { source: "proxy" });
   }
-  observed?.routed(routed.pool, routed.route);
-  return serving;
+  return routed;
 }
 
 function refuseLargeBody(front: FrontRequest, serving: ServingPool): void {

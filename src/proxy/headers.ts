@@ -1,5 +1,7 @@
 /** Which header fields cross the proxy, and which it adds. */
 import { ProxyError } from "../errors.ts";
+import type { HeaderRules } from "../config/config.ts";
+import { type Forwarding, forwardingFields, isReplaced } from "./forwarding.ts";
 import type { FrontRequest, HeaderField } from "./front.ts";
 
 /** Fields that concern one connection only (RFC 9110, 7.6.1), and those of old that mean the same. */
@@ -15,18 +17,8 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
-/**
- * Request fields that we write ourselves, or that a client must not decide because backends believe
- * them. `Expect` is answered by Bun before we see the request.
- */
-const REPLACED_IN_REQUEST = new Set([
-  "host",
-  "content-length",
-  "expect",
-  "forwarded",
-  "via",
-  "x-real-ip",
-]);
+/** Request fields that we write ourselves. `Expect` is answered by Bun before we see the request. */
+const WRITTEN_IN_REQUEST = new Set(["host", "content-length", "expect", "via"]);
 
 /** Our name in `Via` and `Proxy-Status`. */
 export const PSEUDONYM = "leastwise";
@@ -36,10 +28,12 @@ export interface RequestHeadOptions {
   readonly host: string;
   /** What the client sent as Host. */
   readonly clientHost: string;
-  readonly clientAddress: string;
+  readonly forwarding: Forwarding;
+  /** From the configuration. */
+  readonly rules: HeaderRules;
   /** Framing of the body: a length, `chunked`, or null for none. */
   readonly framing: number | "chunked" | null;
-  /** Fields that take the place of the client's. */
+  /** Fields that take the place of all others of their names. */
   readonly set: readonly HeaderField[];
   /** Names (lower case) of the client's fields that are left out beside these. */
   readonly remove: readonly string[];
@@ -49,14 +43,26 @@ export interface RequestHeadOptions {
 export function requestHead(request: FrontRequest, options: RequestHeadOptions): string {
   const { headers } = request;
   const named = namedByConnection(headers.get("connection"));
+  const { forwarding, rules } = options;
   let fields = "";
-  headers.forEach((value, name) => {
-    if (HOP_BY_HOP.has(name) || REPLACED_IN_REQUEST.has(name) || named?.has(name)) return;
-    // Of any name: backends take X-Forwarded-User for a login.
-    if (name.startsWith("x-forwarded-")) return;
-    if (options.remove.includes(name) || options.set.some(([own]) => own === name)) return;
+  const write = (name: string, value: string): void => {
+    if (rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name)) return;
     fields += `${name}: ${value}\r\n`;
+  };
+  headers.forEach((value, name) => {
+    if (HOP_BY_HOP.has(name) || WRITTEN_IN_REQUEST.has(name) || named?.has(name)) return;
+    if (isReplaced(name, forwarding) || options.remove.includes(name)) return;
+    write(name, value);
   });
+  const read = (name: string): string | null => (named?.has(name) ? null : headers.get(name));
+  for (const [name, value] of forwardingFields(request, options.clientHost, forwarding, read)) {
+    write(name, value);
+  }
+  const via = read("via");
+  write("via", `${via === null ? "" : `${via}, `}1.1 ${PSEUDONYM}`);
+  for (const [name, value] of [...rules.set, ...rules.add]) {
+    if (!isSet(options.set, name)) fields += `${name}: ${value}\r\n`;
+  }
   for (const [name, value] of options.set) fields += `${name}: ${value}\r\n`;
   if (options.framing === "chunked") fields += "transfer-encoding: chunked\r\n";
   else if (options.framing !== null) fields += `content-length: ${options.framing}\r\n`;
@@ -66,14 +72,11 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
       source: "client",
     });
   }
-  const via = named?.has("via") ? null : headers.get("via");
-  return (
-    `${request.method} ${request.target} HTTP/1.1\r\nhost: ${options.host}\r\n${fields}` +
-    (options.clientAddress === "" ? "" : `x-forwarded-for: ${options.clientAddress}\r\n`) +
-    `x-forwarded-proto: ${request.scheme}\r\n` +
-    (options.clientHost === "" ? "" : `x-forwarded-host: ${options.clientHost}\r\n`) +
-    `via: ${via === null ? "" : `${via}, `}1.1 ${PSEUDONYM}\r\n\r\n`
-  );
+  return `${request.method} ${forwarding.target} HTTP/1.1\r\nhost: ${options.host}\r\n${fields}\r\n`;
+}
+
+function isSet(fields: readonly HeaderField[], name: string): boolean {
+  return fields.some(([own]) => own === name);
 }
 
 /**
@@ -83,6 +86,7 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
 export function responseHeaders(
   fields: readonly HeaderField[],
   keepContentLength: boolean,
+  rules: HeaderRules,
 ): HeaderField[] {
   let named: Set<string> | null = null;
   for (const [name, value] of fields) {
@@ -94,8 +98,10 @@ export function responseHeaders(
     const name = field[0].toLowerCase();
     if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
     if (name === "content-length" && !keepContentLength) continue;
+    if (rules.remove.includes(name) || isSet(rules.set, name)) continue;
     kept.push(field);
   }
+  kept.push(...rules.set, ...rules.add);
   return kept;
 }
 

@@ -4,6 +4,8 @@ export interface Routed {
   readonly pool: string;
   /** The pattern that matched, for example `api.example.com/v1/*`; null when the only pool gets everything. */
   readonly route: string | null;
+  /** What the backend must not see of the path's beginning; empty: it gets all of it. */
+  readonly prefix: string;
 }
 
 export type Router = (host: string, path: string) => Routed | null;
@@ -12,19 +14,29 @@ export type Router = (host: string, path: string) => Routed | null;
 export function createRouter(config: Pick<Config, "routes" | "pools">): Router {
   const [only] = config.pools;
   if (config.routes.length === 0 && only !== undefined) {
-    const routed: Routed = { pool: only.name, route: null };
+    const routed: Routed = { pool: only.name, route: null, prefix: "" };
     return () => routed;
   }
   const routes = config.routes.map((route) => ({
     matchesHost: hostMatcher(route.host),
     matchesPath: pathMatcher(route.path),
-    routed: { pool: route.pool, route: patternOf(route) } satisfies Routed,
+    routed: {
+      pool: route.pool,
+      route: patternOf(route),
+      prefix: route.stripPrefix ? (route.path ?? "").slice(0, -"/*".length) : "",
+    } satisfies Routed,
   }));
   return (host, path) => {
     const name = hostName(host);
     const match = routes.find((route) => route.matchesHost(name) && route.matchesPath(path));
     return match?.routed ?? null;
   };
+}
+
+/** A target (path and query) that matched, as the backend gets it. */
+export function withoutPrefix(target: string, { prefix }: Pick<Routed, "prefix">): string {
+  const rest = target.slice(prefix.length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 function patternOf(route: RouteConfig): string {

@@ -168,8 +168,8 @@ function toResponse(
   }
   if (body instanceof Uint8Array) {
     server.timeout(request, KEEP_ALIVE_SECONDS);
-    // Bun invents a Content-Type for bytes that have none, but not for a stream.
-    const sent = headers.has("content-type") ? body : wholeStream(body);
+    // Bun invents a Content-Type for bytes that have none or an empty one, but not for a stream.
+    const sent = headers.get("content-type") ? body : wholeStream(body);
     return new Response(sent as Uint8Array<ArrayBuffer> | ReadableStream, { status, headers });
   }
   return new Response(streamOf(body, answer.idleMs, request, server, stalls), { status, headers });

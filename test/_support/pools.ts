@@ -1,4 +1,5 @@
 import type { BackendConfig, PoolConfig } from "../../src/config/config.ts";
+import { NO_HEADER_RULES } from "./header-rules.ts";
 import { Counters, countersLength } from "../../src/pool/counters.ts";
 import { Pool } from "../../src/pool/pool.ts";
 
@@ -34,6 +35,7 @@ export function poolConfig(
     connections: { maxIdle: 256, idleMs: 60_000, maxAgeMs: null },
     body: { maxBytes: 1 << 30, bufferBytes: 256 << 10 },
     hostHeader: "preserve",
+    headers: { request: NO_HEADER_RULES, response: NO_HEADER_RULES },
     ...change,
   };
 }

@@ -24,7 +24,6 @@ export interface RawOptions {
 }
 
 export async function connectRaw(port: number, options: RawOptions = {}): Promise<RawConnection> {
-  const decoder = new TextDecoder("latin1");
   const closed = Promise.withResolvers<"fin" | "reset">();
   let text = "";
   let bytes = 0;
@@ -59,7 +58,7 @@ export async function connectRaw(port: number, options: RawOptions = {}): Promis
     socket: {
       data(_socket, piece) {
         bytes += piece.length;
-        if (options.keep !== false) text += decoder.decode(piece, { stream: true });
+        if (options.keep !== false) text += piece.toString("latin1");
         changed();
       },
       drain: flush,

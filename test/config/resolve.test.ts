@@ -71,9 +71,15 @@ describe("defaults", () => {
           connections: { maxIdle: 256, idleMs: 60_000, maxAgeMs: null },
           body: { maxBytes: 1_073_741_824, bufferBytes: 262_144 },
           hostHeader: "preserve",
+          headers: {
+            request: { set: [], add: [], remove: [] },
+            response: { set: [], add: [], remove: [] },
+          },
         },
       ],
       routes: [],
+      trustedProxies: [],
+      requestId: true,
       admin: { address: { hostname: "127.0.0.1", port: 9900 }, token: null, hosts: [] },
       workers: 4,
       shutdown: { delayMs: 0, graceMs: 30_000 },
@@ -135,8 +141,8 @@ describe("what may be written in several ways", () => {
     });
     expect(config.pools.map(({ name }) => name)).toEqual(["web", "api"]);
     expect(config.routes).toEqual([
-      { host: "api.example.com", path: null, pool: "api" },
-      { host: null, path: "/*", pool: "web" },
+      { host: "api.example.com", path: null, pool: "api", stripPrefix: false },
+      { host: null, path: "/*", pool: "web", stripPrefix: false },
     ]);
   });
 });
@@ -145,11 +151,74 @@ describe("what may be written in several ways", () => {
 const mistakes: readonly (readonly [situation: string, raw: unknown, problem: string])[] = [
   ["no configuration", null, "config: found null, allowed an object with "],
   ["a list for a configuration", [], "config: found an empty list, allowed an object with "],
+  [
+    "a trusted proxy that is no address",
+    { ...withPool({}), trustedProxies: ["10.0.0.0/8", "proxy.internal"] },
+    'trustedProxies[1]: found "proxy.internal", allowed an IP address, a network such as 10.0.0.0/8',
+  ],
+  [
+    "a network of too many bits",
+    { ...withPool({}), trustedProxies: ["10.0.0.0/33"] },
+    'trustedProxies[0]: found "10.0.0.0/33" (a network of more than 32 bits), allowed ',
+  ],
+  [
+    "a network without its length",
+    { ...withPool({}), trustedProxies: ["10.0.0.0/"] },
+    'trustedProxies[0]: found "10.0.0.0/", allowed ',
+  ],
+  [
+    "a trusted proxy that would never match",
+    { ...withPool({}), trustedProxies: ["::ffff:10.0.0.1"] },
+    'trustedProxies[0]: found "::ffff:10.0.0.1" (IPv4 inside IPv6), allowed ',
+  ],
+  [
+    "a request id that is not switched",
+    { ...withPool({}), requestId: "yes" },
+    'requestId: found "yes", allowed true or false',
+  ],
+  [
+    "a prefix to strip without a path",
+    { ...withPool({}), routes: [{ pool: "web", stripPrefix: true }] },
+    "routes[0].stripPrefix: found true with no path, allowed together with a path that ends in /*",
+  ],
+  [
+    "a prefix to strip of an exact path",
+    { ...withPool({}), routes: [{ pool: "web", path: "/v1", stripPrefix: true }] },
+    'routes[0].stripPrefix: found true with the path "/v1", allowed together with ',
+  ],
+  ...["Host", "Content-Length", "transfer-encoding", "Connection", "TE"].map(
+    (name) =>
+      [
+        `a rule for ${name}`,
+        withPool({ headers: { request: { set: { [name]: "x" } } } }),
+        `found ${JSON.stringify(name)}, allowed a header name other than connection, content-length, `,
+      ] as const,
+  ),
+  [
+    "a framing field to remove",
+    withPool({ headers: { response: { remove: ["Server", "Content-Length"] } } }),
+    'pools.web.headers.response.remove[1]: found "Content-Length", allowed a header name other than ',
+  ],
+  [
+    "a header name that is none",
+    withPool({ headers: { response: { add: { "x y": "1" } } } }),
+    'found "x y", allowed a header name',
+  ],
+  [
+    "a line break in a header value",
+    withPool({ headers: { request: { add: { "x-a": "1\r\nx-b: 2" } } } }),
+    'pools.web.headers.request.add.x-a: found "1\\r\\nx-b: 2", allowed a header value without line breaks',
+  ],
+  [
+    "a header name twice",
+    withPool({ headers: { request: { set: { "x-a": "1", "X-A": "2" } } } }),
+    "pools.web.headers.request.set: found an object, allowed each header name once, whatever its case",
+  ],
   ["no pools", {}, "pools: found nothing, allowed an object with at least one pool"],
   [
     "an unknown key with a slip",
     { lisen: [], ...withPool({}) },
-    'lisen: unknown key, allowed listen, pools, routes, admin, workers, shutdown, $schema; did you mean "listen"?',
+    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, requestId, admin, workers, shutdown, $schema; did you mean "listen"?',
   ],
   [
     "a key of a later version",
@@ -374,8 +443,8 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   ],
   [
     "a reason to retry that is none",
-    withPool({ retry: { on: ["502"] } }),
-    'pools.web.retry.on[0]: found "502", allowed "connect" or "reset" or "timeout"',
+    withPool({ retry: { on: ["500"] } }),
+    'pools.web.retry.on[0]: found "500", allowed "connect" or "reset" or "timeout" or "502" or "503" or "504"',
   ],
   [
     "an ejection that begins longer than its longest",

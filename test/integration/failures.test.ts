@@ -99,6 +99,60 @@ describe("a request that a backend drops before its answer", () => {
   });
 });
 
+describe("a status that retry.on names", () => {
+  test("is retried elsewhere, and passed on when everyone gives it", async () => {
+    const ill = backend(() => ({ status: 503, headers: [["X-From", "ill"]], body: "ill" }));
+    const well = backend(() => "well");
+    const front = await proxy({
+      config: {
+        pools: {
+          web: {
+            backends: [ill.url, well.url],
+            health: false,
+            ejection: false,
+            retry: { on: ["connect", "503"] },
+          },
+        },
+        workers: 1,
+      },
+    });
+    for (let i = 0; i < 20; i++) {
+      const response = await fetch(front.url);
+      expect([response.status, await response.text()]).toEqual([200, "well"]);
+      expect(response.headers.get("x-from")).toBeNull();
+    }
+    expect(ill.requests.length).toBeGreaterThan(0);
+    well.handler = () => ({ status: 503, body: "ill too" });
+    const response = await fetch(front.url);
+    expect(response.status).toBe(503);
+    expect(await response.text()).toStartWith("ill");
+    await front.until("no request in flight", isQuiet);
+  });
+
+  test("costs backends at most 1.2 times the requests when all of them give it", async () => {
+    const all = [1, 2, 3].map(() => backend(() => ({ status: 503, body: "ill" })));
+    const front = await proxy({
+      config: {
+        pools: {
+          web: {
+            backends: all.map(({ url }) => url),
+            health: false,
+            ejection: false,
+            retry: { attempts: 3, on: ["503"] },
+          },
+        },
+        workers: 1,
+      },
+    });
+    const requests = 1000;
+    for (let i = 0; i < requests; i++) await (await fetch(front.url)).text();
+    const seen = all.reduce((sum, each) => sum + each.requests.length, 0);
+    expect(seen).toBeGreaterThan(requests);
+    // The floor of 3 a second allows 30 before the first requests have earned any.
+    expect(seen).toBeLessThanOrEqual(1.2 * requests + 30);
+  });
+});
+
 describe("one of three backends dies under load", () => {
   test("no GET fails, and its traffic returns when it is back", async () => {
     const backends = [backend(), backend(), backend()];

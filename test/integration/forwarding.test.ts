@@ -150,6 +150,12 @@ describe("a response", () => {
     expect(await two.text()).toBe(large);
   });
 
+  test("with an empty Content-Type gets no second one", async () => {
+    backend.handler = () => ({ headers: [["Content-Type", ""]], body: "x" });
+    const received = await exchangeRaw(proxy.port, `GET / HTTP/1.1\r\n${close}`);
+    expect(received.match(/content-type/gi)).toHaveLength(1);
+  });
+
   test("to HEAD keeps the length of the body that is not there", async () => {
     backend.handler = () => ({ raw: ["HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"] });
     const received = await exchangeRaw(proxy.port, `HEAD / HTTP/1.1\r\n${close}`);

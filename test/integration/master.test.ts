@@ -27,6 +27,8 @@ function startMaster(change: Partial<Config> = {}): Promise<void> {
       listen: [{ address }],
       pools: [poolConfig([backendConfig("a")])],
       routes: [],
+      trustedProxies: [],
+      requestId: true,
       admin: { address, token: "s3cret", hosts: [] },
       workers: 2,
       shutdown: { delayMs: 0, graceMs: 0 },

@@ -119,7 +119,13 @@ function freeAddress(): Promise<SocketAddress> {
 }
 
 function makePlan(listen: readonly SocketAddress[], pool: PoolConfig): Plan {
-  const config = { listen: listen.map((address) => ({ address })), pools: [pool], routes: [] };
+  const config = {
+    listen: listen.map((address) => ({ address })),
+    pools: [pool],
+    routes: [],
+    trustedProxies: [],
+    requestId: true,
+  };
   const assigned = rows.assign([pool]);
   generation++;
   return { generation, config, rows: assigned, strategies: { [pool.name]: strategy } };

@@ -39,7 +39,8 @@ function group(count = 2): WorkerGroup {
 }
 
 function plan(generation: number): Plan {
-  return { generation, config: { listen: [], pools: [], routes: [] }, rows: {}, strategies: {} };
+  const config = { listen: [], pools: [], routes: [], trustedProxies: [], requestId: true };
+  return { generation, config, rows: {}, strategies: {} };
 }
 
 async function started(count = 2): Promise<WorkerGroup> {

@@ -1,5 +1,6 @@
 /** Every way in which a request can end, and that its books are closed exactly once in each. */
 import { describe, expect, test } from "bun:test";
+import type { RetryReason } from "../../src/config/config.ts";
 import { ProxyError } from "../../src/errors.ts";
 import type { AttemptEnd, Strategy } from "../../src/plugin.ts";
 import { AttemptLoop } from "../../src/proxy/attempt-loop.ts";
@@ -39,7 +40,7 @@ interface Bench {
 
 interface BenchOptions {
   readonly backends?: number;
-  readonly retry?: boolean;
+  readonly retry?: boolean | readonly RetryReason[];
   readonly method?: string;
   readonly body?: HandFedReader;
   readonly strategy?: (counters: Counters) => Partial<Strategy>;
@@ -55,7 +56,8 @@ function send(script: Script, options: BenchOptions = {}): Bench {
   );
   const counters = newCounters(backends, 1);
   const config = poolConfig(configs, {
-    retry: options.retry === false ? null : { attempts: 2, budget: 0.2, on: ["connect", "reset"] },
+    retry:
+      options.retry === false ? null : { attempts: 2, budget: 0.2, on: retryOn(options.retry) },
     timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1000, requestMs: options.requestMs ?? null },
   });
   const pool = new Pool(
@@ -117,6 +119,7 @@ function send(script: Script, options: BenchOptions = {}): Bench {
         headers,
         clientAddress: "192.0.2.7",
       },
+      forwarding: { target: "/", peerAddress: "192.0.2.7", trusted: false, requestId: null },
       observed: null,
       onEnd: (_status, error) => void requestEnds.push(error),
     },
@@ -136,6 +139,10 @@ function send(script: Script, options: BenchOptions = {}): Bench {
       expect(new Set(started).size).toBe(started.length);
     },
   };
+}
+
+function retryOn(retry: BenchOptions["retry"]): readonly RetryReason[] {
+  return typeof retry === "object" ? retry : ["connect", "reset"];
 }
 
 const refused = () =>
@@ -411,6 +418,89 @@ describe("after a failure", () => {
     const bench = send((exchange) => exchange.fail(refused()), { retry: false });
     await bench.answer.catch(() => {});
     expect(bench.exchanges).toHaveLength(1);
+    bench.expectClosedBooks();
+  });
+});
+
+describe("after a status that retry.on names", () => {
+  const unavailable = (exchange: ScriptedExchange, text: string) =>
+    exchange.respond(503, new HandFedBody(text), text.length, [["x-from", text]]);
+  const on: readonly RetryReason[] = ["connect", "503"];
+
+  test("another backend is asked, and nothing of the first answer reaches the client", async () => {
+    const bench = send(
+      (exchange, index) => (index === 0 ? unavailable(exchange, "first") : ok(exchange, index)),
+      { retry: on },
+    );
+    const answer = await bench.answer;
+    expect([answer.status, bytesOf(answer), answer.headers]).toEqual([200, "whole", []]);
+    expect(bench.ends).toMatchObject([
+      { outcome: "ok", status: 503 },
+      { outcome: "ok", status: 200 },
+    ]);
+    expect(bench.blamed()).toBe(1);
+    bench.expectClosedBooks();
+  });
+
+  test("and the same from everyone, the client gets the last one", async () => {
+    const bench = send((exchange, index) => unavailable(exchange, `answer ${index}`), {
+      retry: on,
+      backends: 4,
+    });
+    const answer = await bench.answer;
+    expect([answer.status, bytesOf(answer)]).toEqual([503, "answer 1"]);
+    expect(bench.exchanges).toHaveLength(2);
+    bench.expectClosedBooks();
+  });
+
+  test("and nobody else who can be reached, the client gets that answer after all", async () => {
+    const bench = send(
+      (exchange, index) => (index === 0 ? unavailable(exchange, "kept") : exchange.fail(refused())),
+      { retry: on, backends: 3 },
+    );
+    const answer = await bench.answer;
+    expect([answer.status, bytesOf(answer)]).toEqual([503, "kept"]);
+    expect(bench.exchanges).toHaveLength(3);
+    expect(bench.requestEnds).toEqual([null]);
+    bench.expectClosedBooks();
+  });
+
+  test("a POST, a single backend, or another status is answered as it is", async () => {
+    for (const options of [
+      { retry: on, method: "POST" },
+      { retry: on, backends: 1 },
+      { retry: ["502"] as const },
+    ]) {
+      const bench = send((exchange) => unavailable(exchange, "as it is"), options);
+      expect(bytesOf(await bench.answer)).toBe("as it is");
+      expect(bench.exchanges).toHaveLength(1);
+      bench.expectClosedBooks();
+    }
+  });
+
+  test("and the client leaves while the other is asked: both are given up", async () => {
+    const bench = send(
+      (exchange, index) => {
+        if (index === 0) unavailable(exchange, "kept");
+      },
+      { retry: on },
+    );
+    while (bench.exchanges.length < 2) await Promise.resolve();
+    bench.clientGone();
+    await bench.answer.catch(() => {});
+    expect(bench.ends.map(({ outcome }) => outcome).toSorted()).toEqual(["client_gone", "ok"]);
+    bench.expectClosedBooks();
+  });
+
+  test("and a broken body from the other: the client is told of that one", async () => {
+    const broken = new HandFedBody().feed("a", truncated()) as HandFedBody;
+    const bench = send(
+      (exchange, index) =>
+        index === 0 ? unavailable(exchange, "dropped") : exchange.respond(200, broken, 5),
+      { retry: on },
+    );
+    expect(bench.answer).rejects.toMatchObject({ code: "reset" });
+    await bench.answer.catch(() => {});
     bench.expectClosedBooks();
   });
 });

@@ -1,11 +1,15 @@
 import { describe, expect, test } from "bun:test";
+import type { HeaderRules } from "../../src/config/config.ts";
+import type { Forwarding } from "../../src/proxy/forwarding.ts";
 import { requestHead, type RequestHeadOptions, responseHeaders } from "../../src/proxy/headers.ts";
+import { NO_HEADER_RULES } from "../_support/header-rules.ts";
 import { frontRequest } from "../_support/front-request.ts";
 
 const options: RequestHeadOptions = {
   host: "shop.example",
   clientHost: "shop.example",
-  clientAddress: "192.0.2.7",
+  forwarding: { target: "/", peerAddress: "192.0.2.7", trusted: false, requestId: null },
+  rules: NO_HEADER_RULES,
   framing: null,
   set: [],
   remove: [],
@@ -19,7 +23,10 @@ function headFor(headers: Record<string, string>, changed: Partial<RequestHeadOp
 
 describe("the request head for a backend", () => {
   test("begins with the method and target as sent, and ends with an empty line", () => {
-    const head = requestHead(frontRequest({ method: "PURGE", target: "/a?b=%zz" }), options);
+    const head = requestHead(frontRequest({ method: "PURGE" }), {
+      ...options,
+      forwarding: { ...options.forwarding, target: "/a?b=%zz" },
+    });
     expect(head).toStartWith("PURGE /a?b=%zz HTTP/1.1\r\nhost: shop.example\r\n");
     expect(head).toEndWith("\r\n\r\n");
     expect(head.slice(0, -4)).not.toContain("\r\n\r\n");
@@ -125,7 +132,137 @@ describe("the request head for a backend", () => {
   });
 });
 
+function forwarded(change: Partial<Forwarding>): Partial<RequestHeadOptions> {
+  return { forwarding: { ...options.forwarding, ...change } };
+}
+
+describe("the fields of a peer that is not believed", () => {
+  test("are dropped under the names that backends take for the same", () => {
+    const { fields } = headFor({
+      x_forwarded_for: "1.2.3.4",
+      x_real_ip: "1.2.3.4",
+      "true-client-ip": "1.2.3.4",
+      forwarded: "for=1.2.3.4",
+    });
+    expect(fields.join("\n")).not.toMatch(/1\.2\.3\.4/);
+  });
+
+  test("do not decide the request id", () => {
+    const sent = { "x-request-id": "theirs", x_request_id: "theirs" };
+    const { fields } = headFor(sent, forwarded({ requestId: "ours-1" }));
+    expect(fields.filter((field) => /request.id/.test(field))).toEqual(["x-request-id: ours-1"]);
+    expect(headFor({ "x-request-id": "theirs" }).fields).toContain("x-request-id: theirs");
+  });
+});
+
+describe("the fields of a trusted peer", () => {
+  const trusted = forwarded({ trusted: true });
+
+  test("are extended where they name the hops, and kept where they tell of the client", () => {
+    const sent = {
+      "x-forwarded-for": "1.2.3.4, 10.0.0.1",
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": "outer.example",
+      "x-forwarded-port": "8443",
+      "x-real-ip": "1.2.3.4",
+    };
+    const { fields } = headFor(sent, trusted);
+    expect(fields).toContain("x-forwarded-for: 1.2.3.4, 10.0.0.1, 192.0.2.7");
+    for (const [name, value] of Object.entries(sent).slice(1)) {
+      expect(fields.filter((field) => field.startsWith(`${name}:`))).toEqual([`${name}: ${value}`]);
+    }
+  });
+
+  test("are dropped under names that only look the same to a backend", () => {
+    const { fields } = headFor({ x_real_ip: "1.2.3.4", x_forwarded_user: "root" }, trusted);
+    expect(fields.join("\n")).not.toMatch(/1\.2\.3\.4|root/);
+  });
+
+  test("are ours when it sent none, or empty ones, or ones that Connection names", () => {
+    for (const sent of [
+      {},
+      { "x-forwarded-for": "", "x-forwarded-proto": "" },
+      { connection: "x-forwarded-for, x-forwarded-proto", "x-forwarded-for": "1.2.3.4" },
+    ]) {
+      const { fields } = headFor(sent, trusted);
+      expect(fields).toContain("x-forwarded-for: 192.0.2.7");
+      expect(fields).toContain("x-forwarded-proto: http");
+      expect(fields).toContain("x-forwarded-host: shop.example");
+    }
+  });
+
+  test.each([
+    ["192.0.2.7", "shop.example", "for=192.0.2.7;host=shop.example;proto=http"],
+    ["2001:db8::7", "[::1]:80", 'for="[2001:db8::7]";host="[::1]:80";proto=http'],
+    ["", "", "for=unknown;proto=http"],
+  ])("from %j with the host %j: Forwarded gets %s", (peerAddress, clientHost, element) => {
+    const options = { ...forwarded({ trusted: true, peerAddress }), clientHost };
+    const { fields } = headFor({ forwarded: 'for="_a";proto=https' }, options);
+    expect(fields).toContain(`forwarded: for="_a";proto=https, ${element}`);
+    expect(headFor({}, options).fields.join("\n")).not.toMatch(/^forwarded:/m);
+  });
+
+  test("leave X-Forwarded-For as it is on a unix socket, which has no address", () => {
+    const local = forwarded({ trusted: true, peerAddress: "" });
+    expect(headFor({ "x-forwarded-for": "1.2.3.4" }, local).fields).toContain(
+      "x-forwarded-for: 1.2.3.4",
+    );
+    expect(headFor({}, local).fields.join("\n")).not.toContain("x-forwarded-for");
+  });
+
+  test("are refused with a control character, too", () => {
+    const request = {
+      ...frontRequest(),
+      headers: { get: () => "a\x7fb", has: () => true, forEach: () => {} },
+    };
+    expect(() => requestHead(request, { ...options, ...trusted })).toThrow("control character");
+  });
+});
+
+describe("header rules for requests", () => {
+  const rules: HeaderRules = {
+    set: [
+      ["x-set", "ours"],
+      ["x-forwarded-proto", "https"],
+      ["traceparent", "rule"],
+    ],
+    add: [["x-add", "ours"]],
+    remove: ["x-removed", "via"],
+  };
+
+  test("replace, add and remove, our own fields included, but none of an observer's", () => {
+    const sent = { "x-set": "theirs", "x-add": "theirs", "x-removed": "1", via: "1.1 outer" };
+    const { fields } = headFor(sent, { rules, set: [["traceparent", "00"]] });
+    expect(fields.filter((field) => !/^(host|x-forwarded-(for|host)):/.test(field))).toEqual([
+      "x-add: theirs",
+      "x-set: ours",
+      "x-forwarded-proto: https",
+      "x-add: ours",
+      "traceparent: 00",
+    ]);
+  });
+});
+
 describe("the response fields for a client", () => {
+  test("follow the rules: replaced whatever their case, added, removed", () => {
+    const fields = [
+      ["X-Set", "1"],
+      ["x-set", "2"],
+      ["Server", "old"],
+      ["X-Add", "1"],
+    ] as const;
+    const rules: HeaderRules = {
+      set: [["x-set", "3"]],
+      add: [["x-add", "2"]],
+      remove: ["server"],
+    };
+    expect(responseHeaders(fields, false, rules)).toEqual([
+      ["X-Add", "1"],
+      ["x-set", "3"],
+      ["x-add", "2"],
+    ]);
+  });
+
   test("keep order, case and repeats", () => {
     const fields = [
       ["Set-Cookie", "a=1"],
@@ -133,7 +270,7 @@ describe("the response fields for a client", () => {
       ["set-cookie", "b=2"],
       ["X-Many", "2"],
     ] as const;
-    expect(responseHeaders(fields, false)).toEqual([...fields]);
+    expect(responseHeaders(fields, false, NO_HEADER_RULES)).toEqual([...fields]);
   });
 
   test("leave out what concerns the backend's connection", () => {
@@ -147,13 +284,13 @@ describe("the response fields for a client", () => {
       ["Trailer", "X-T"],
       ["X-Kept", "yes"],
     ] as const;
-    expect(responseHeaders(fields, false)).toEqual([["X-Kept", "yes"]]);
+    expect(responseHeaders(fields, false, NO_HEADER_RULES)).toEqual([["X-Kept", "yes"]]);
   });
 
   test("keep Content-Length only where no body follows", () => {
     const fields = [["Content-Length", "5"]] as const;
-    expect(responseHeaders(fields, true)).toEqual([["Content-Length", "5"]]);
-    expect(responseHeaders(fields, false)).toEqual([]);
+    expect(responseHeaders(fields, true, NO_HEADER_RULES)).toEqual([["Content-Length", "5"]]);
+    expect(responseHeaders(fields, false, NO_HEADER_RULES)).toEqual([]);
   });
 });
 

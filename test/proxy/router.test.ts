@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { Config, RouteConfig } from "../../src/config/config.ts";
-import { createRouter } from "../../src/proxy/router.ts";
+import { createRouter, withoutPrefix } from "../../src/proxy/router.ts";
 
-function router(...routes: RouteConfig[]) {
+function router(...given: (Omit<RouteConfig, "stripPrefix"> & Partial<RouteConfig>)[]) {
+  const routes = given.map((route): RouteConfig => ({ stripPrefix: false, ...route }));
   const pools = [{ name: "a" }, { name: "b" }] as unknown as Config["pools"];
   return createRouter({ routes, pools });
 }
@@ -13,7 +14,7 @@ describe("routing", () => {
       routes: [],
       pools: [{ name: "web" }] as unknown as Config["pools"],
     });
-    expect(route("any.example", "/x")).toEqual({ pool: "web", route: null });
+    expect(route("any.example", "/x")).toEqual({ pool: "web", route: null, prefix: "" });
   });
 
   test("the first match in file order wins", () => {
@@ -62,5 +63,25 @@ describe("routing", () => {
   test("names its pattern, host and path", () => {
     const route = router({ host: "api.example.com", path: "/v1/*", pool: "a" });
     expect(route("api.example.com", "/v1/x")?.route).toBe("api.example.com/v1/*");
+  });
+});
+
+describe("stripping a route's prefix", () => {
+  test.each([
+    ["/v1/*", "/v1/users?a=/v1", "/users?a=/v1"],
+    ["/v1/*", "/v1/", "/"],
+    ["/v1/*", "/v1", "/"],
+    ["/v1/*", "/v1?a=1", "/?a=1"],
+    ["/a/b/*", "/a/b/a/b/c", "/a/b/c"],
+    ["/*", "/v1/users", "/v1/users"],
+  ])("%s: %s becomes %s", (path, target, expected) => {
+    const route = router({ host: null, path, pool: "a", stripPrefix: true });
+    const routed = route("x", target.split("?")[0] ?? "");
+    expect(withoutPrefix(target, routed ?? { prefix: "not routed" })).toBe(expected);
+  });
+
+  test("is left alone unless the route asks for it", () => {
+    const routed = router({ host: null, path: "/v1/*", pool: "a" })("x", "/v1/users");
+    expect(withoutPrefix("/v1/users", routed ?? { prefix: "not routed" })).toBe("/v1/users");
   });
 });
