@@ -144,6 +144,8 @@ test("schema prints a JSON Schema that names every key", async () => {
     "listen",
     "pools",
     "routes",
+    "trustedProxies",
+    "requestId",
     "admin",
     "workers",
     "shutdown",
