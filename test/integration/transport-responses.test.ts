@@ -1,25 +1,11 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { ProxyError } from "../../src/errors.ts";
 import { TransportError } from "../../src/transport/transport-error.ts";
-import {
-  type FakeBackend,
-  type FakeReply,
-  type FakeWire,
-  startFakeBackend,
-} from "../_support/fake-backend.ts";
+import type { FakeReply, FakeWire } from "../_support/fake-backend.ts";
 import { bodyless, errorOf, fetchText, readAll, transportTo } from "../_support/transport.ts";
+import { useFakeBackends } from "../_support/fake-backends.ts";
 
-const open: FakeBackend[] = [];
-
-function start(...how: Parameters<typeof startFakeBackend>): FakeBackend {
-  const backend = startFakeBackend(...how);
-  open.push(backend);
-  return backend;
-}
-
-afterEach(() => {
-  for (const backend of open.splice(0)) backend.stop();
-});
+const start = useFakeBackends();
 
 const OK = "HTTP/1.1 200 OK\r\n";
 

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { ProxyError } from "../../src/errors.ts";
 import type { ByteReader } from "../../src/transport/byte-reader.ts";
-import { type FakeBackend, startFakeBackend } from "../_support/fake-backend.ts";
+import type { FakeBackend } from "../_support/fake-backend.ts";
 import {
   bodyless,
   errorOf,
@@ -13,18 +13,9 @@ import {
   transportTo,
   withBody,
 } from "../_support/transport.ts";
+import { useFakeBackends } from "../_support/fake-backends.ts";
 
-const open: FakeBackend[] = [];
-
-function start(...how: Parameters<typeof startFakeBackend>): FakeBackend {
-  const backend = startFakeBackend(...how);
-  open.push(backend);
-  return backend;
-}
-
-afterEach(() => {
-  for (const backend of open.splice(0)) backend.stop();
-});
+const start = useFakeBackends();
 
 const OK = "HTTP/1.1 200 OK\r\n";
 
