@@ -124,11 +124,12 @@ function originForm(url: string): string {
 }
 
 /**
- * Bun resolves dot segments only if it can parse the Host (not `1.2.3.4.5`). Routes must see one form,
- * or `/public/../private` would pass for public.
+ * Bun resolves dot segments and percent-encodes only if it can parse the Host (not `1.2.3.4.5`). Routes
+ * must see one form, or `/public/../private` would pass for public; and the request line is written
+ * byte by byte, where U+010A would become a line feed.
  */
 function canonical(target: string): string {
-  if (!/\/\.|%2e|\\/i.test(target)) return target;
+  if (!/\/\.|%2e|\\|[^\x21-\x7e]/i.test(target)) return target;
   const { pathname, search } = new URL(`http://localhost${target}`);
   return `${pathname}${search}`;
 }

@@ -31,6 +31,10 @@ export function validateRequest(request: FrontRequest): string {
   if (!target.startsWith("/")) {
     throw badRequest("the request target must be a path, for example /index.html");
   }
+  if (/[^\x21-\x7e]/.test(target)) {
+    // Whatever front it came from: the request line is written byte by byte.
+    throw badRequest("the request target must be printable ASCII, percent-encoded where it is not");
+  }
   if (target.includes(REPLACEMENT)) {
     throw badRequest("the request target must be UTF-8, percent-encoded where it is not ASCII");
   }

@@ -350,6 +350,7 @@ describe("the port of a Bun.serve", () => {
 
   const taken = expect.objectContaining({ code: "EADDRINUSE" });
 
+  // Elsewhere SO_REUSEPORT means something else, and leastwise has one worker there.
   test.skipIf(process.platform !== "linux")(
     "is shared without a word with reusePort: the master probes the address first",
     () => {

@@ -101,6 +101,22 @@ describe("a request", () => {
     expect(backend.requests[seen]?.target).toBe("/private?a=/../b");
   });
 
+  // U+010D and U+010A: cut to one byte each they would be CR and LF, and the rest a field or a request.
+  test.each([
+    ["HTTP/1.1", "Host: shop.example\r\n"],
+    ["HTTP/1.1", "Host: 1.2.3.4.5\r\n"],
+    ["HTTP/1.0", ""],
+  ])("cannot break its line with UTF-8 in the path, in %s with %j", async (version, host) => {
+    const seen = backend.requests.length;
+    await exchangeRaw(
+      proxy.port,
+      `GET /a\xc4\x8d\xc4\x8aInjected:x ${version}\r\n${host}Connection: close\r\n\r\n`,
+    );
+    const request = backend.requests[seen];
+    expect(request?.target).toBe("/a%C4%8D%C4%8AInjected:x");
+    expect(request?.header("injected")).toBeNull();
+  });
+
   test("is tried at no backend when nothing listens, and the client learns why", async () => {
     const dead = startFakeBackend();
     dead.stop();

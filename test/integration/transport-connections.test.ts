@@ -298,6 +298,7 @@ describe("a backend that cannot be reached", () => {
     }
   });
 
+  // Windows has no limit of descriptors to lower.
   test.skipIf(process.platform === "win32")(
     "no descriptors left: it is the proxy's fault and it recovers (N02)",
     async () => {

@@ -47,6 +47,13 @@ describe("a request is refused", () => {
     expect(refusal({ target: "/caf%EF%BF%BD" })).toBe("bad_request");
   });
 
+  test.each(["/a\u010a", "/a\xe9", "/a b", "/a\n"])(
+    "when its target %j could break its line",
+    (target) => {
+      expect(refusal({ target })).toBe("bad_request");
+    },
+  );
+
   test("when its target is no path", () => {
     expect(refusal({ method: "OPTIONS", target: "*" })).toBe("bad_request");
   });
