@@ -3,11 +3,13 @@ import { configOf, PoolBackend, reconfigure, rowOf } from "../pool/backend.ts";
 import type { Counters } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import { BackendTransport } from "../transport/backend-transport.ts";
+import type { SocketCalls } from "../transport/socket-calls.ts";
 import { backendKey } from "./row-table.ts";
 
 export interface LiveBackendsOptions {
   readonly counters: Counters;
   readonly worker: number;
+  readonly socketCalls: SocketCalls | null;
   readonly now: () => number;
 }
 
@@ -93,12 +95,13 @@ export class LiveBackends {
     address: PoolConfig["backends"][number]["address"],
     row: number,
   ): BackendTransport {
-    const { counters, worker, now } = this.#options;
+    const { counters, worker, socketCalls, now } = this.#options;
     let before = { open: 0, idle: 0 };
     return new BackendTransport({
       address,
       timeouts,
       connections,
+      socketCalls,
       now,
       onConnectionsChange: (open, idle) => {
         const sum = this.#connections.get(row) ?? { open: 0, idle: 0 };

@@ -14,6 +14,7 @@ import { StallWatch } from "../proxy/stall-watch.ts";
 import { StrategyHost } from "../strategy/host.ts";
 import { loadPlugin } from "../strategy/load.ts";
 import { createRandom } from "../strategy/random.ts";
+import { openSocketCalls } from "../transport/socket-calls.ts";
 import { Listeners, type PreparedListeners } from "./listeners.ts";
 import { LiveBackends, type PreparedBackends } from "./live-backends.ts";
 import type { FromWorker, Plan, ToWorker, WorkerReport, WorkerSetup } from "./messages.ts";
@@ -54,7 +55,8 @@ export class Worker {
     const { index, seed } = setup;
     const counters = new Counters(openSharedMemory(setup.counters.handle), setup.counters.shape);
     this.#random = createRandom(seed);
-    this.#backends = new LiveBackends({ counters, worker: index, now });
+    const socketCalls = openSocketCalls();
+    this.#backends = new LiveBackends({ counters, worker: index, socketCalls, now });
     this.#listeners = new Listeners(index, new StallWatch(now));
     let attempts = 0;
     this.#context = {

@@ -4,12 +4,15 @@ import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import type { Exchange, OutgoingRequest, Transport } from "./exchange.ts";
 import { IdleConnections } from "./idle-connections.ts";
+import type { SocketCalls } from "./socket-calls.ts";
 import { Ticker, tickFor } from "./ticker.ts";
 
 export interface BackendTransportOptions {
   readonly address: SocketAddress;
   readonly timeouts: TimeoutConfig;
   readonly connections: ConnectionConfig;
+  /** Null: a connection is reused without a look at its socket. */
+  readonly socketCalls: SocketCalls | null;
   /** Monotonic milliseconds. */
   now(): number;
   /** Called after every change; `open` includes `idle`. */
@@ -35,7 +38,9 @@ export class BackendTransport implements Transport, ExchangeOwner {
       tickFor([timeouts.connectMs, timeouts.firstByteMs, timeouts.idleMs, connections.idleMs]),
       () => this.#onTick(),
     );
-    this.#idle = new IdleConnections(connections, options.now, () => this.#changed());
+    this.#idle = new IdleConnections(connections, options.socketCalls, options.now, () =>
+      this.#changed(),
+    );
     this.#connector = new Connector({
       address,
       connectMs: timeouts.connectMs,

@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import type { SocketCalls } from "./socket-calls.ts";
 
 /** Whoever a connection belongs to at the moment: an exchange, or the store of idle ones. */
 export interface ConnectionOwner {
@@ -49,6 +50,15 @@ export class Connection {
   /** False: the backend or we have closed it. */
   get usable(): boolean {
     return this.#open && this.#socket.readyState === 1;
+  }
+
+  /**
+   * Whether it is open and nothing waits on it. Between two answers a backend has nothing to say: a byte would be
+   * taken for the start of the next answer, and an end means that a request sent now may be lost.
+   */
+  isQuiet(calls: SocketCalls | null): boolean {
+    if (!this.usable) return false;
+    return calls === null || calls.peek(descriptorOf(this.#socket)) === "nothing";
   }
 
   /** Nothing that `write` was given is still here. */
@@ -121,4 +131,9 @@ export class Connection {
     this.#onGone();
     return true;
   }
+}
+
+/** Bun has it, its types do not. */
+function descriptorOf(socket: Socket<Connection | null>): number {
+  return (socket as unknown as { readonly fd: number }).fd;
 }

@@ -1,5 +1,6 @@
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
+import type { SocketCalls } from "./socket-calls.ts";
 
 /**
  * The open connections to one backend that nobody uses, the last one used first: so that the ones that are not
@@ -7,12 +8,19 @@ import type { Connection, ConnectionOwner } from "./connection.ts";
  */
 export class IdleConnections implements ConnectionOwner {
   readonly #config: ConnectionConfig;
+  readonly #calls: SocketCalls | null;
   readonly #now: () => number;
   readonly #onChange: () => void;
   readonly #connections: Connection[] = [];
 
-  constructor(config: ConnectionConfig, now: () => number, onChange: () => void) {
+  constructor(
+    config: ConnectionConfig,
+    calls: SocketCalls | null,
+    now: () => number,
+    onChange: () => void,
+  ) {
     this.#config = config;
+    this.#calls = calls;
     this.#now = now;
     this.#onChange = onChange;
   }
@@ -47,7 +55,7 @@ export class IdleConnections implements ConnectionOwner {
     let found: Connection | null = null;
     while (found === null && this.#connections.length > 0) {
       const connection = this.#connections.pop() as Connection;
-      if (connection.usable && connection.idleUntil > now) found = connection;
+      if (connection.idleUntil > now && connection.isQuiet(this.#calls)) found = connection;
       else connection.close();
       this.#onChange();
     }

@@ -2,6 +2,7 @@ import type { SocketAddress } from "../../src/config/config.ts";
 import { BackendTransport } from "../../src/transport/backend-transport.ts";
 import type { ByteReader } from "../../src/transport/byte-reader.ts";
 import type { BackendResponse, OutgoingRequest } from "../../src/transport/exchange.ts";
+import { openSocketCalls, type SocketCalls } from "../../src/transport/socket-calls.ts";
 
 export interface TransportSettings {
   readonly connectMs?: number;
@@ -10,6 +11,8 @@ export interface TransportSettings {
   readonly maxIdle?: number;
   readonly keepMs?: number;
   readonly maxAgeMs?: number | null;
+  /** Default: those of this system. */
+  readonly socketCalls?: SocketCalls | null;
   readonly now?: () => number;
   readonly onConnectionsChange?: (open: number, idle: number) => void;
 }
@@ -20,6 +23,7 @@ export function transportTo(
   settings: TransportSettings = {},
 ): BackendTransport {
   return new BackendTransport({
+    socketCalls: settings.socketCalls === undefined ? openSocketCalls() : settings.socketCalls,
     address: backend.address,
     timeouts: {
       connectMs: settings.connectMs ?? 60_000,
