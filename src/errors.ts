@@ -2,10 +2,12 @@
 export type ErrorCode =
   | "bad_request"
   | "no_route"
+  | "method_not_allowed"
   | "body_timeout"
   | "body_too_large"
   | "method_not_supported"
   | "upgrade_not_supported"
+  | "dns_failed"
   | "connect_refused"
   | "connect_reset"
   | "tls_failed"
@@ -20,6 +22,7 @@ export type ErrorCode =
   | "first_byte_timeout"
   | "idle_timeout"
   | "request_timeout"
+  | "loop_detected"
   | "internal_error"
   | "client_gone";
 

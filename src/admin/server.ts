@@ -43,6 +43,8 @@ export interface WorkerStatus {
   readonly restarts: number;
   /** Null when the worker did not answer in time. */
   readonly pendingRequests: number | null;
+  /** Open connections of clients over TCP. Null also where the platform does not tell. */
+  readonly clientConnections: number | null;
 }
 
 /** What the API tells; the master knows it. */

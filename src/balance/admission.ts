@@ -1,10 +1,5 @@
 import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
-import {
-  type Counters,
-  EJECTION_NONE,
-  EJECTION_TRIAL_OPEN,
-  EJECTION_TRIAL_TAKEN,
-} from "../pool/counters.ts";
+import { type Counters, EJECTION_NONE } from "../pool/counters.ts";
 import { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
 
@@ -25,11 +20,10 @@ export function admit(
   const lease = Lease.take(counters, row, worker, configOf(backend).maxInFlight);
   if (lease === null) return null;
   if (failOpen || counters.ejection(row) === EJECTION_NONE) {
-    return new Admission(counters, row, worker, lease, false);
+    return new Admission(counters, row, worker, lease, null);
   }
-  if (counters.changeEjection(row, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + worker)) {
-    return new Admission(counters, row, worker, lease, true);
-  }
+  const trial = counters.takeTrial(row, worker);
+  if (trial !== null) return new Admission(counters, row, worker, lease, trial);
   lease.release();
   return null;
 }
@@ -40,9 +34,9 @@ export class Admission {
   readonly worker: number;
   readonly #counters: Counters;
   readonly #lease: Lease;
-  #trial: boolean;
+  #trial: number | null;
 
-  constructor(counters: Counters, row: number, worker: number, lease: Lease, trial: boolean) {
+  constructor(counters: Counters, row: number, worker: number, lease: Lease, trial: number | null) {
     this.row = row;
     this.worker = worker;
     this.#counters = counters;
@@ -50,10 +44,10 @@ export class Admission {
     this.#trial = trial;
   }
 
-  /** True once, if this attempt was the backend's trial: whoever asks must report how it went. */
-  takeTrial(): boolean {
+  /** The trial's number, once, if this attempt was the backend's trial: whoever asks must report how it went. */
+  takeTrial(): number | null {
     const trial = this.#trial;
-    this.#trial = false;
+    this.#trial = null;
     return trial;
   }
 
@@ -62,13 +56,8 @@ export class Admission {
    * which went away, or a fault of our own, cannot keep the backend ejected.
    */
   release(): void {
-    if (this.takeTrial()) {
-      this.#counters.changeEjection(
-        this.row,
-        EJECTION_TRIAL_TAKEN + this.worker,
-        EJECTION_TRIAL_OPEN,
-      );
-    }
+    const trial = this.takeTrial();
+    if (trial !== null) this.#counters.reopenTrial(this.row, trial);
     this.#lease.release();
   }
 }

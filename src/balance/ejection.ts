@@ -69,11 +69,14 @@ export class PoolEjection {
     return [this.#eject(row, record)];
   }
 
-  /** The trial request got its response head, or failed before. */
-  trialEnded(row: number, ok: boolean): readonly EjectionChange[] {
+  /**
+   * The request of that trial got its response head, or failed before. Only of the trial under way: a worker that
+   * died after its verdict has given the trial back, and another request may be making the next one.
+   */
+  trialEnded(row: number, trial: number, ok: boolean): readonly EjectionChange[] {
     const { counters } = this.#options;
     const record = this.#records.get(row);
-    if (!record || counters.ejection(row) < EJECTION_TRIAL_TAKEN) return [];
+    if (!record || trial < EJECTION_TRIAL_TAKEN || counters.ejection(row) !== trial) return [];
     // A backend on trial is out already, so this takes nobody away and needs no leave.
     if (!ok) return [this.#eject(row, record)];
     counters.clearConsecutiveFailures(row);

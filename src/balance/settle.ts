@@ -7,7 +7,8 @@ import { countsAsFailure } from "./attempts.ts";
 export interface SettlementReports {
   /** Enough failures in a row, over all workers, to eject. Again after as many more, if it was not. */
   onFailing(row: number): void;
-  onTrialEnded(row: number, ok: boolean): void;
+  /** `trial` is the number that `Counters.takeTrial` gave. */
+  onTrialEnded(row: number, trial: number, ok: boolean): void;
 }
 
 export interface SettlementOptions extends SettlementReports {
@@ -44,7 +45,8 @@ export class Settlement {
     const { counters } = this.#options;
     this.#cleared = counters.clearConsecutiveFailures(this.#admission.row);
     if (this.#cleared > 0) this.#successes = successes(counters, this.#admission.row);
-    if (this.#admission.takeTrial()) this.#options.onTrialEnded(this.#admission.row, true);
+    const trial = this.#admission.takeTrial();
+    if (trial !== null) this.#options.onTrialEnded(this.#admission.row, trial, true);
   }
 
   /**
@@ -65,8 +67,9 @@ export class Settlement {
     counters.countFailure(row, worker);
     const added = takesBack ? this.#cleared + 1 : 1;
     const inARow = counters.addConsecutiveFailures(row, added);
-    if (this.#admission.takeTrial()) {
-      onTrialEnded(row, false);
+    const trial = this.#admission.takeTrial();
+    if (trial !== null) {
+      onTrialEnded(row, trial, false);
     } else if (
       failures !== null &&
       Math.floor(inARow / failures) > Math.floor((inARow - added) / failures)

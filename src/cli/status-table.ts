@@ -54,13 +54,14 @@ function stateOf(backend: BackendStatus): string {
 
 function workerTable(workers: readonly WorkerStatus[]): string {
   return table(
-    ["WORKER", "PID", "STARTED", "RESTARTS", "REQUESTS NOW"],
+    ["WORKER", "PID", "STARTED", "RESTARTS", "REQUESTS NOW", "CLIENT CONNECTIONS"],
     workers.map((worker) => [
       String(worker.id),
       String(worker.pid),
       worker.startedAt,
       String(worker.restarts),
       worker.pendingRequests === null ? "no answer" : String(worker.pendingRequests),
+      String(worker.clientConnections ?? "unknown"),
     ]),
   );
 }

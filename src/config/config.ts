@@ -10,6 +10,7 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   /** Peers whose forwarding fields are believed. */
   readonly trustedProxies: readonly TrustedProxy[];
+  readonly clientConnections: ClientConnectionsConfig;
   /** Whether backends get an `X-Request-Id`. */
   readonly requestId: boolean;
   readonly admin: AdminConfig;
@@ -21,6 +22,14 @@ export interface Config {
 /** A TCP address or the path of a unix socket. */
 export type SocketAddress =
   { readonly hostname: string; readonly port: number } | { readonly unix: string };
+
+/** Limits over all workers, for clients that come in by TCP. */
+export interface ClientConnectionsConfig {
+  /** Null: as many as there are file descriptors for. */
+  readonly max: number | null;
+  /** Not for trusted proxies. IPv6 addresses count by their first 64 bits. Null: no limit. */
+  readonly maxPerAddress: number | null;
+}
 
 export interface ListenConfig {
   readonly address: SocketAddress;

@@ -11,6 +11,7 @@ const OURS = [
   "host",
   "keep-alive",
   "proxy-authenticate",
+  "proxy-authentication-info",
   "proxy-authorization",
   "proxy-connection",
   "te",

@@ -64,6 +64,10 @@ function fill(data: ConfigOutput, context: ResolveContext): Config {
       stripPrefix: route.stripPrefix,
     })),
     trustedProxies: data.trustedProxies,
+    clientConnections: {
+      max: data.clientConnections.max === "auto" ? null : data.clientConnections.max,
+      maxPerAddress: data.clientConnections.maxPerAddress ?? null,
+    },
     requestId: data.requestId,
     admin: {
       address: data.admin.address,

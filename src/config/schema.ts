@@ -37,7 +37,19 @@ const hostName = text(
   /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/,
 );
 const headerName = text("a header name", /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);
-const headerValue = text("a header value without line breaks", /^[\t\x20-\x7e\x80-\xff]*$/);
+// What is written byte by byte must be bytes: cut to one, U+010A would be a line feed.
+const headerValue = text(
+  "a header value without line breaks and other control characters, none above U+00FF",
+  /^[\t\x20-\x7e\x80-\xff]*$/,
+);
+const requestPath = text(
+  "a path that starts with /, in printable ASCII without spaces and #, the rest percent-encoded",
+  /^\/[\x21\x22\x24-\x7e]*$/,
+);
+const authority = text(
+  "a host name in ASCII (xn--… for others) or an IP address, IPv6 in brackets, with a port if need be",
+  /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?$/,
+);
 
 const listen = z.union(
   [
@@ -88,11 +100,11 @@ const backend = z.union(
 );
 
 const health = sectionOrFalse({
-  path: text("a path that starts with /", /^\/[^\s#]*$/)
+  path: requestPath
     .optional()
     .meta({ description: "Requested from the backend; without it a TCP connect is the probe." }),
   port: integer(1, 65535).optional().meta({ description: "The backend's own unless given." }),
-  host: text("a host name, with a port if need be", /^[^\s/@]+$/)
+  host: authority
     .optional()
     .meta({ description: "Host field of the probe; the backend's host and port unless given." }),
   headers: z.record(headerName, headerValue, { error: "an object of header values" }).default({}),
@@ -246,6 +258,7 @@ const route = section({
   }),
 });
 
+const connectionForms = '"auto" or a whole number of at least 1';
 const workerForms = '"auto" or a whole number from 1 to 1024';
 
 export const configSchema = section({
@@ -267,6 +280,23 @@ export const configSchema = section({
     .meta({
       description: "Peers whose X-Forwarded-*, Forwarded and X-Request-Id are believed.",
     }),
+  clientConnections: section({
+    max: z
+      .union([z.literal("auto"), integer(1, Number.MAX_SAFE_INTEGER, connectionForms)], {
+        error: connectionForms,
+      })
+      .default("auto")
+      .meta({
+        description:
+          "Above it the client with the most connections loses some; auto: what the limit of file descriptors allows.",
+      }),
+    maxPerAddress: integer(1).optional().meta({
+      description:
+        "Per client address (IPv6: per /64), except trusted proxies; no limit unless given.",
+    }),
+  })
+    .prefault({})
+    .meta({ description: "Open connections of clients over TCP, over all workers. Linux." }),
   requestId: z
     .boolean({ error: "true or false" })
     .default(true)

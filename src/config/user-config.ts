@@ -16,6 +16,8 @@ export interface UserConfig {
    * such as `"10.0.0.0/8"`, and `"unix"`. Default: none.
    */
   readonly trustedProxies?: readonly string[] | undefined;
+  /** How many connections clients may have open over TCP, over all workers. Linux only. */
+  readonly clientConnections?: UserClientConnections | undefined;
   /** Whether backends get an `X-Request-Id`. Default true. */
   readonly requestId?: boolean | undefined;
   readonly admin?: UserAdmin | undefined;
@@ -169,6 +171,16 @@ export interface UserRoute {
   readonly pool: string;
   /** Whether the backend gets `/users` for `/v1/users` where `path` is `/v1/*`. Default false. */
   readonly stripPrefix?: boolean | undefined;
+}
+
+export interface UserClientConnections {
+  /**
+   * Above it the client with the most connections loses some, those without a request first. Default `"auto"`:
+   * what the limit of file descriptors allows when every connection has a request under way.
+   */
+  readonly max?: number | "auto" | undefined;
+  /** Per client address (IPv6: per /64 network), except for `trustedProxies`. Default: no limit. */
+  readonly maxPerAddress?: number | undefined;
 }
 
 export interface UserAdmin {

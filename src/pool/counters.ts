@@ -13,6 +13,8 @@ const PROBE = 1;
 const EJECTION = 2;
 const CONSECUTIVE_FAILURES = 3;
 const DRAINING = 4;
+/** How often a trial was asked for; part of what tells one trial from another. */
+const TRIALS = 5;
 /** A Float64 in words 6 and 7: when the ejection ends, in milliseconds of the monotonic clock. */
 const EJECTED_UNTIL = 6;
 const SHARED_WORDS = 8;
@@ -37,7 +39,7 @@ export const EJECTION_NONE = 0;
 export const EJECTION_ON = 1;
 /** Its time is over: one request may try it. */
 export const EJECTION_TRIAL_OPEN = 2;
-/** Worker `state - EJECTION_TRIAL_TAKEN` is trying it. */
+/** This or above: one request is trying it, and the state is the number of that trial (see `takeTrial`). */
 export const EJECTION_TRIAL_TAKEN = 16;
 
 export interface CountersShape {
@@ -159,6 +161,24 @@ export class Counters {
     return Atomics.compareExchange(this.#cells, this.#row(row) + EJECTION, from, to) === from;
   }
 
+  /**
+   * Takes the trial that is open, for one request of this worker. Returns the trial's number, null when another
+   * was quicker. The number names this trial and no other: a verdict that comes late, from a worker that has died
+   * since, must not decide the next one. It holds the worker, so that `returnShare` finds what a dead one had.
+   */
+  takeTrial(row: number, worker: number): number | null {
+    const { workers } = this.shape;
+    const count = Atomics.add(this.#cells, this.#row(row) + TRIALS, 1) >>> 0;
+    const different = Math.floor((0x7fff_ffff - EJECTION_TRIAL_TAKEN) / workers);
+    const trial = EJECTION_TRIAL_TAKEN + (count % different) * workers + worker;
+    return this.changeEjection(row, EJECTION_TRIAL_OPEN, trial) ? trial : null;
+  }
+
+  /** Another request may take it, unless it has been decided or returned since. */
+  reopenTrial(row: number, trial: number): void {
+    this.changeEjection(row, trial, EJECTION_TRIAL_OPEN);
+  }
+
   draining(row: number): boolean {
     return Atomics.load(this.#cells, this.#row(row) + DRAINING) !== 0;
   }
@@ -180,8 +200,11 @@ export class Counters {
   startRow(row: number): number {
     const start = this.#row(row);
     const generation = this.generation(row) + 1;
+    // A verdict about the old backend may still be on its way: numbers go on.
+    const trials = Atomics.load(this.#cells, start + TRIALS);
     this.#cells.fill(0, start, start + this.#rowWords);
     Atomics.store(this.#cells, start + GENERATION, generation);
+    Atomics.store(this.#cells, start + TRIALS, trials);
     return generation;
   }
 
@@ -192,7 +215,11 @@ export class Counters {
       Atomics.store(this.#cells, cell + IN_FLIGHT, 0);
       Atomics.store(this.#cells, cell + OPEN_CONNECTIONS, 0);
       Atomics.store(this.#cells, cell + IDLE_CONNECTIONS, 0);
-      this.changeEjection(row, EJECTION_TRIAL_TAKEN + worker, EJECTION_TRIAL_OPEN);
+      const state = this.ejection(row);
+      if (state < EJECTION_TRIAL_TAKEN) continue;
+      if ((state - EJECTION_TRIAL_TAKEN) % this.shape.workers === worker) {
+        this.reopenTrial(row, state);
+      }
     }
   }
 

@@ -3,7 +3,9 @@ import type { ListenConfig } from "../config/config.ts";
 import type { Front, Handler } from "../proxy/front.ts";
 import { serveFront } from "../proxy/serve-front.ts";
 import type { StallWatch } from "../proxy/stall-watch.ts";
+import type { Endpoint, SocketCalls } from "../transport/socket-calls.ts";
 import { bindError, listenPlace, removeStaleSocket } from "./ports.ts";
+import { limitUnsent } from "./unsent-limit.ts";
 
 /** Listeners of a plan that is not in force yet: those that stay, and those opened for it. */
 export interface PreparedListeners {
@@ -18,17 +20,29 @@ export interface PreparedListeners {
 export class Listeners {
   readonly #worker: number;
   readonly #stalls: StallWatch;
+  readonly #calls: SocketCalls | null;
   #fronts: ReadonlyMap<string, Front> = new Map();
   /** Without an address any more, finishing what they have. */
   readonly #leaving = new Set<Front>();
 
-  constructor(worker: number, stalls: StallWatch) {
+  constructor(worker: number, stalls: StallWatch, calls: SocketCalls | null) {
     this.#worker = worker;
+    this.#calls = calls;
     this.#stalls = stalls;
   }
 
   get pendingRequests(): number {
     return this.#all().reduce((sum, front) => sum + front.pendingRequests, 0);
+  }
+
+  /** TCP ports that clients are connected to. */
+  get ports(): ReadonlySet<number> {
+    return new Set(this.#all().flatMap(({ port }) => port ?? []));
+  }
+
+  /** The clients whose requests are under way. */
+  underWay(): Endpoint[] {
+    return this.#all().flatMap((front) => [...front.underWay()]);
   }
 
   /** Throws RuntimeError naming the address that cannot be bound; nothing is left open then. */
@@ -45,6 +59,8 @@ export class Listeners {
           // The worker before this one may have been killed.
           await removeStaleSocket(address);
           front = serveFront({ address, stalls: this.#stalls });
+          // Or a slow reader could not be told from one that stopped.
+          if (this.#calls !== null && front.port !== null) limitUnsent(this.#calls, front.port);
         } catch (error) {
           for (const each of opened) each.kill();
           throw bindError(address, error, listenPlace(index));

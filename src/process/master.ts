@@ -8,14 +8,16 @@ import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
 import type { Config, SocketAddress } from "../config/config.ts";
 import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
-import { Counters, countersLength } from "../pool/counters.ts";
+import type { Counters } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
 import { version } from "../version.ts";
+import { descriptorLimit, roomForClients } from "./descriptors.ts";
 import type { PlannedStrategy, ServedConfig, WorkerReport } from "./messages.ts";
 import { PoolSupervisor } from "./pool-supervisor.ts";
 import { bindError, listenPlace, probeAddress } from "./ports.ts";
 import { RowTable } from "./row-table.ts";
 import { StrategyFiles } from "./strategy-files.ts";
+import { layOutWorkerMemory } from "./worker-memory.ts";
 import { WorkerGroup } from "./worker-group.ts";
 import { spawnWorker, type SpawnWorker } from "./worker-process.ts";
 
@@ -51,19 +53,26 @@ export class Master {
     this.#listen = config.listen.map(({ address }) => address);
     this.#adminAddress = config.admin.address;
     const shape = { rows: countBackends(config) + SPARE_BACKENDS, workers: config.workers };
-    this.#memory = createSharedMemory(countersLength(shape) * Int32Array.BYTES_PER_ELEMENT);
-    this.#counters = new Counters(this.#memory.view, shape);
+    const { words, counters, census } = layOutWorkerMemory(shape);
+    this.#memory = createSharedMemory(words * Int32Array.BYTES_PER_ELEMENT);
+    this.#counters = counters(this.#memory.view);
+    const connections = census(this.#memory.view);
     this.#rows = new RowTable(this.#counters);
     this.#workers = new WorkerGroup({
       count: config.workers,
       counters: { handle: this.#memory.handle, shape },
       version,
+      // Not from `random`: a seed may be given, and two with one name would take each other for a loop.
+      instance: crypto.randomUUID().slice(0, 8),
       spawn,
       beforePrepare: () => this.#files.restore(),
       onMessage: (message) => {
         for (const supervisor of this.#supervisors) supervisor.receive(message);
       },
-      onExit: (worker) => this.#counters.returnShare(worker),
+      onExit: (worker) => {
+        this.#counters.returnShare(worker);
+        connections.returnShare(worker);
+      },
       random,
       now,
       schedule: scheduleTimeout,
@@ -102,7 +111,7 @@ export class Master {
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
     const { config, strategies } = this.#options;
-    const { pools, routes, trustedProxies, requestId } = config;
+    const { pools, routes, trustedProxies, clientConnections, requestId } = config;
     try {
       this.#files.keep(Object.values(strategies));
       await this.#findAddresses();
@@ -112,6 +121,7 @@ export class Master {
         pools,
         routes,
         trustedProxies,
+        clientConnections,
         requestId,
       };
       const rows = this.#rows.assign(pools);
@@ -123,6 +133,7 @@ export class Master {
     }
     for (const supervisor of this.#supervisors) supervisor.start();
     this.#ready = true;
+    this.#warnOfDescriptors();
   }
 
   /** Not ready at once; after the delay no new connections; what runs gets the grace. */
@@ -145,6 +156,21 @@ export class Master {
     this.#admin?.stop();
     this.#admin = null;
     this.#memory.close();
+  }
+
+  #warnOfDescriptors(): void {
+    const { config, log } = this.#options;
+    const { max } = config.clientConnections;
+    const limit = descriptorLimit();
+    if (max === null || limit === null) return;
+    const room = roomForClients(limit) * config.workers;
+    if (max <= room) return;
+    log.warn("clientConnections.max is more than there are file descriptors for", {
+      max,
+      room,
+      descriptorsPerWorker: limit,
+      hint: "raise the hard limit (ulimit -Hn, LimitNOFILE of systemd)",
+    });
   }
 
   /** Every address checked and with its real port. */

@@ -8,7 +8,7 @@ import type { StrategyDescription, StrategyModule } from "../strategy/module.ts"
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
 export type ServedConfig = Pick<
   Config,
-  "listen" | "pools" | "routes" | "trustedProxies" | "requestId"
+  "listen" | "pools" | "routes" | "trustedProxies" | "clientConnections" | "requestId"
 >;
 
 /** Everything a worker needs to serve; a reload sends a new one. */
@@ -29,8 +29,11 @@ export interface PlannedStrategy {
 /** Sent once, before anything else. */
 export interface WorkerSetup {
   readonly index: number;
+  /** The counters, and behind them the census of connections. */
   readonly counters: { readonly handle: string; readonly shape: CountersShape };
   readonly seed: number;
+  /** Names this program among all that a request may pass; the same for all its workers. */
+  readonly instance: string;
 }
 
 /**
@@ -66,11 +69,19 @@ export type FromWorker =
     }
   | { readonly type: "committed"; readonly generation: number }
   | { readonly type: "failing"; readonly row: number }
-  | { readonly type: "trial"; readonly row: number; readonly ok: boolean }
+  | {
+      readonly type: "trial";
+      readonly row: number;
+      /** Which one: the next may be under way when this is read. */
+      readonly trial: number;
+      readonly ok: boolean;
+    }
   | { readonly type: "report"; readonly id: number; readonly report: WorkerReport };
 
 export interface WorkerReport {
   readonly pendingRequests: number;
+  /** Open connections of clients; null where this cannot be told. */
+  readonly clientConnections: number | null;
   readonly pools: Readonly<
     Record<string, { readonly faults: number; readonly quarantined: boolean }>
   >;
@@ -99,12 +110,14 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
     Array.isArray(problems) &&
     problems.every(isProblem),
   failing: ({ row }) => isCount(row),
-  trial: ({ row, ok }) => isCount(row) && typeof ok === "boolean",
+  trial: ({ row, trial, ok }) => isCount(row) && isCount(trial) && typeof ok === "boolean",
   report: ({ id, report }) => isCount(id) && isReport(report),
 };
 
 function isReport(value: unknown): boolean {
   if (!isRecord(value) || !isCount(value["pendingRequests"])) return false;
+  const { clientConnections } = value;
+  if (clientConnections !== null && !isCount(clientConnections)) return false;
   const { pools } = value;
   return (
     isRecord(pools) &&

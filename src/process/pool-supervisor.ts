@@ -86,7 +86,9 @@ export class PoolSupervisor {
   receive(message: FromWorker): void {
     if (this.#ejection === null) return;
     if (message.type === "failing") this.#changed(this.#ejection.failing(message.row));
-    if (message.type === "trial") this.#changed(this.#ejection.trialEnded(message.row, message.ok));
+    if (message.type === "trial") {
+      this.#changed(this.#ejection.trialEnded(message.row, message.trial, message.ok));
+    }
   }
 
   /** Whether some backend is neither probe-down nor draining. */

@@ -10,6 +10,7 @@ export interface WorkerGroupOptions {
   readonly count: number;
   readonly counters: WorkerSetup["counters"];
   readonly version: string;
+  readonly instance: string;
   readonly spawn: SpawnWorker;
   /** Puts the plan's files where its workers look for them. May throw. */
   readonly beforePrepare: (plan: Plan) => void;
@@ -110,13 +111,17 @@ export class WorkerGroup {
 
   async status(): Promise<WorkerStatus[]> {
     return Promise.all(
-      this.#places.map(async ({ worker, restarts }) => ({
-        id: worker.index,
-        pid: worker.pid,
-        startedAt: worker.startedAt.toISOString(),
-        restarts,
-        pendingRequests: (await worker.report())?.pendingRequests ?? null,
-      })),
+      this.#places.map(async ({ worker, restarts }) => {
+        const report = await worker.report();
+        return {
+          id: worker.index,
+          pid: worker.pid,
+          startedAt: worker.startedAt.toISOString(),
+          restarts,
+          pendingRequests: report?.pendingRequests ?? null,
+          clientConnections: report?.clientConnections ?? null,
+        };
+      }),
     );
   }
 
@@ -156,9 +161,9 @@ export class WorkerGroup {
   }
 
   #spawn(index: number): WorkerHandle {
-    const { counters, version, spawn, schedule, random, log, onMessage } = this.#options;
+    const { counters, version, instance, spawn, schedule, random, log, onMessage } = this.#options;
     return new WorkerHandle({
-      setup: { index, counters, seed: Math.floor(random() * 2 ** 32) },
+      setup: { index, counters, seed: Math.floor(random() * 2 ** 32), instance },
       version,
       spawn,
       schedule,

@@ -2,11 +2,11 @@
 import { ConfigError, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { rowOf } from "../pool/backend.ts";
-import { Counters } from "../pool/counters.ts";
 import type { Pool } from "../pool/pool.ts";
 import { openSharedMemory } from "../pool/shared-memory.ts";
 import type { AttemptLoopContext } from "../proxy/attempt-loop.ts";
 import type { Handler } from "../proxy/front.ts";
+import { createTrust } from "../proxy/client-address.ts";
 import { createHandler } from "../proxy/handler.ts";
 import type { RequestObserver } from "../proxy/observer.ts";
 import { ServingPool } from "../proxy/serving-pool.ts";
@@ -15,9 +15,19 @@ import { StrategyHost } from "../strategy/host.ts";
 import { loadPlugin } from "../strategy/load.ts";
 import { createRandom } from "../strategy/random.ts";
 import { openSocketCalls } from "../transport/socket-calls.ts";
+import { ClientConnections } from "./client-connections.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { Listeners, type PreparedListeners } from "./listeners.ts";
 import { LiveBackends, type PreparedBackends } from "./live-backends.ts";
-import type { FromWorker, Plan, ToWorker, WorkerReport, WorkerSetup } from "./messages.ts";
+import type {
+  FromWorker,
+  Plan,
+  ServedConfig,
+  ToWorker,
+  WorkerReport,
+  WorkerSetup,
+} from "./messages.ts";
+import { layOutWorkerMemory } from "./worker-memory.ts";
 
 export interface WorkerOptions {
   readonly setup: WorkerSetup;
@@ -32,6 +42,7 @@ type ServingPools = ReadonlyMap<string, ServingPool>;
 
 interface Prepared {
   readonly generation: number;
+  readonly config: ServedConfig;
   readonly pools: ServingPools;
   readonly backends: PreparedBackends;
   readonly listeners: PreparedListeners;
@@ -45,6 +56,8 @@ export class Worker {
   readonly #context: AttemptLoopContext;
   readonly #backends: LiveBackends;
   readonly #listeners: Listeners;
+  /** Null: this platform does not tell about connections. */
+  readonly #clientConnections: ClientConnections | null;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
 
@@ -53,11 +66,27 @@ export class Worker {
     const { setup, now } = options;
     this.#options = options;
     const { index, seed } = setup;
-    const counters = new Counters(openSharedMemory(setup.counters.handle), setup.counters.shape);
+    const memory = openSharedMemory(setup.counters.handle);
+    const layout = layOutWorkerMemory(setup.counters.shape);
+    const counters = layout.counters(memory);
     this.#random = createRandom(seed);
     const socketCalls = openSocketCalls();
     this.#backends = new LiveBackends({ counters, worker: index, socketCalls, now });
-    this.#listeners = new Listeners(index, new StallWatch(now));
+    const listeners = new Listeners(index, new StallWatch(now), socketCalls);
+    this.#listeners = listeners;
+    this.#clientConnections =
+      socketCalls === null
+        ? null
+        : new ClientConnections({
+            calls: socketCalls,
+            census: layout.census(memory),
+            worker: index,
+            descriptorLimit: descriptorLimit(),
+            ports: () => listeners.ports,
+            underWay: () => listeners.underWay(),
+            now,
+            log: options.log,
+          });
     let attempts = 0;
     this.#context = {
       worker: index,
@@ -87,6 +116,7 @@ export class Worker {
       case "stop":
         this.#abort();
         await this.#listeners.stop(message.graceMs);
+        this.#clientConnections?.close();
         this.#backends.close();
         for (const { host } of this.#serving.values()) host.dispose();
         break;
@@ -104,7 +134,7 @@ export class Worker {
       }
       const handler = this.#createHandler(plan, pools);
       const listeners = await this.#listeners.prepare(config.listen);
-      this.#prepared = { generation, pools, backends, listeners, handler };
+      this.#prepared = { generation, config, pools, backends, listeners, handler };
       return { type: "prepared", generation };
     } catch (error) {
       for (const { host } of pools.values()) host.dispose();
@@ -136,7 +166,8 @@ export class Worker {
     });
     const reports = {
       onFailing: (row: number) => tell({ type: "failing", row }),
-      onTrialEnded: (row: number, ok: boolean) => tell({ type: "trial", row, ok }),
+      onTrialEnded: (row: number, trial: number, ok: boolean) =>
+        tell({ type: "trial", row, trial, ok }),
     };
     return new ServingPool(pool, host, backends.transports, reports, now);
   }
@@ -151,6 +182,7 @@ export class Worker {
       observer,
       log,
       requestIdPrefix: `${unique.join("-")}-`,
+      instance: setup.instance,
     });
   }
 
@@ -168,6 +200,8 @@ export class Worker {
     const before = this.#serving;
     this.#serving = prepared.pools;
     this.#listeners.commit(prepared.listeners, prepared.handler);
+    const { clientConnections, trustedProxies } = prepared.config;
+    this.#clientConnections?.setLimits(clientConnections, createTrust(trustedProxies));
     // Requests that are under way stay with the old instances, which end with the last of them.
     for (const { host } of before.values()) host.dispose();
     return { type: "committed", generation };
@@ -195,6 +229,7 @@ export class Worker {
     );
     return {
       pendingRequests: this.#listeners.pendingRequests,
+      clientConnections: this.#clientConnections?.count() ?? null,
       pools: Object.fromEntries(pools),
     };
   }

@@ -3,21 +3,18 @@ import { decideNextStep, decideRetryOfStatus, isConnectFailure } from "../balanc
 import { selectCandidates } from "../balance/candidates.ts";
 import { type NoPlacement, place } from "../balance/placement.ts";
 import { Settlement } from "../balance/settle.ts";
-import { authorityOf } from "../config/address.ts";
 import { asProxyError, type ErrorCode, ProxyError } from "../errors.ts";
-import type { Outcome, RequestInfo } from "../plugin.ts";
-import { configOf, type PoolBackend } from "../pool/backend.ts";
-import type { ByteReader } from "../transport/byte-reader.ts";
+import type { RequestInfo } from "../plugin.ts";
+import type { PoolBackend } from "../pool/backend.ts";
 import type { BackendResponse, Exchange } from "../transport/exchange.ts";
-import { isEventStream } from "../transport/event-stream.ts";
 import { TransportError } from "../transport/transport-error.ts";
+import { Answer } from "./answer.ts";
 import { AttemptRun } from "./attempt.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
-import { requestHead, responseHeaders } from "./headers.ts";
 import type { ObservedRequest } from "./observer.ts";
+import { hostFor, outgoingRequest } from "./outgoing-request.ts";
 import { RequestBody } from "./request-body.ts";
-import { collectBody } from "./response-body.ts";
 import type { ServingPool } from "./serving-pool.ts";
 
 /** What all requests of a worker share. */
@@ -38,15 +35,6 @@ export interface ForwardedRequest {
   readonly onEnd: (status: number | null, error: ErrorCode | null) => void;
 }
 
-/** Only the first call counts. `error` is our code, null when all went well. */
-type Finish = (outcome: Outcome, error: ErrorCode | null) => void;
-
-interface KeptResponse {
-  readonly run: AttemptRun;
-  readonly exchange: Exchange;
-  readonly response: BackendResponse;
-}
-
 export class AttemptLoop {
   readonly #context: AttemptLoopContext;
   readonly #serving: ServingPool;
@@ -58,12 +46,12 @@ export class AttemptLoop {
   /** Of those that count for `retry.attempts`. */
   #counted = 0;
   #exchange: Exchange | null = null;
-  /** Closes the books of an answer that has begun. */
-  #finish: Finish | null = null;
+  /** On its way to the client, or being collected for it. */
+  #sending: Answer | null = null;
   /** Why the whole request ends, whatever an attempt may say. */
   #ended: ProxyError | null = null;
   /** A response that may be retried, for the client if nothing better comes. */
-  #kept: KeptResponse | null = null;
+  #kept: { readonly answer: Answer; readonly exchange: Exchange } | null = null;
   #deadline: ReturnType<typeof setTimeout> | null = null;
 
   constructor(context: AttemptLoopContext, serving: ServingPool, request: ForwardedRequest) {
@@ -78,9 +66,7 @@ export class AttemptLoop {
   /** Rejects with a ProxyError, having told nobody. */
   async run(): Promise<FrontAnswer> {
     const { requestMs } = this.#serving.config.timeouts;
-    this.#request.front.onGone(() => {
-      this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
-    });
+    this.#request.front.onGone(() => this.#end(clientGone()));
     if (requestMs !== null) {
       this.#deadline = setTimeout(() => this.#end(this.#overdue()), requestMs);
     }
@@ -97,7 +83,7 @@ export class AttemptLoop {
 
   /** The backend's fault only if all it had to do was answer: slow clients must not get it ejected. */
   #overdue(): ProxyError {
-    const waiting = this.#finish === null && (this.#body?.ended ?? true);
+    const waiting = !this.#sending?.underWay && (this.#body?.ended ?? true);
     return new ProxyError("request_timeout", "the request took longer than timeouts.request", {
       source: waiting ? "backend" : "client",
     });
@@ -106,8 +92,7 @@ export class AttemptLoop {
   #end(reason: ProxyError): void {
     this.#ended ??= reason;
     this.#exchange?.abort(this.#ended);
-    // A stream that nobody reads any more would never notice.
-    this.#finish?.(outcomeOf(this.#ended), this.#ended.code);
+    this.#sending?.fail(this.#ended);
   }
 
   async #attempts(): Promise<FrontAnswer> {
@@ -119,32 +104,19 @@ export class AttemptLoop {
         if (!(answer instanceof ProxyError)) return answer;
         failure = answer;
       } catch (error) {
-        const kept = this.#kept;
-        if (kept === null || this.#ended !== null) throw error;
-        return await this.#answerKept(kept);
+        if (this.#kept === null || this.#ended !== null) throw error;
+        const { answer, exchange } = this.#kept;
+        this.#kept = null;
+        this.#exchange = exchange;
+        this.#sending = answer;
+        return await answer.send();
       }
     }
   }
 
-  /** Keeps a response whose status is to be retried; one kept before is of no use any more. */
-  #keep(run: AttemptRun, exchange: Exchange, response: BackendResponse): void {
-    this.#dropKept();
-    run.respond(response);
-    this.#kept = { run, exchange, response };
-  }
-
   #dropKept(): void {
-    const kept = this.#kept;
+    this.#kept?.answer.drop();
     this.#kept = null;
-    if (kept === null) return;
-    kept.response.body?.cancel();
-    kept.run.end("ok", null);
-  }
-
-  #answerKept(kept: KeptResponse): Promise<FrontAnswer> {
-    this.#kept = null;
-    this.#exchange = kept.exchange;
-    return this.#answer(kept.run, kept.response);
   }
 
   /**
@@ -187,7 +159,7 @@ export class AttemptLoop {
           inFlight: backend.inFlight - 1,
           fallback,
           target: this.#request.forwarding.target,
-          host: this.#backendHost(backend),
+          host: hostFor(backend, info.host, this.#serving.config.hostHeader),
         }) ?? null,
     });
   }
@@ -201,17 +173,21 @@ export class AttemptLoop {
       try {
         const exchange = this.#exchangeWith(run, reconnected);
         const response = await exchange.response;
-        if (this.#retriesStatus(response.status)) {
+        const mayRetry = this.#retriesStatus(response.status);
+        // One kept before is of no use any more.
+        this.#dropKept();
+        const answer = this.#answer(run, response);
+        if (mayRetry) {
           this.#counted++;
-          this.#keep(run, exchange, response);
+          this.#kept = { answer, exchange };
           return null;
         }
-        this.#dropKept();
-        return await this.#answer(run, response);
+        this.#sending = answer;
+        return await answer.send();
       } catch (error) {
         const failure = this.#ended ?? asProxyError(error);
         if (!(failure instanceof TransportError) || run.responded) {
-          run.end(outcomeOf(failure), failure.code);
+          run.fail(failure);
           throw failure;
         }
         if (!isConnectFailure(failure) && !reconnected) this.#counted++;
@@ -248,88 +224,33 @@ export class AttemptLoop {
   }
 
   #exchangeWith(run: AttemptRun, fresh: boolean): Exchange {
-    const { front, info } = this.#request;
-    const { bodyLength } = this;
-    this.#exchange = this.#serving.transport(run.backend).send({
-      method: front.method,
-      head: requestHead(front, {
-        host: this.#backendHost(run.backend),
-        clientHost: info.host,
-        forwarding: this.#request.forwarding,
-        rules: this.#serving.config.headers.request,
-        framing: bodyLength,
-        set: run.observed?.headers ?? [],
-        remove: run.observed?.removed ?? [],
-      }),
-      body: this.#body?.pass() ?? null,
-      bodyLength: typeof bodyLength === "number" ? bodyLength : null,
+    const { hostHeader, headers } = this.#serving.config;
+    const request = outgoingRequest({
+      request: this.#request,
+      run,
+      hostHeader,
+      rules: headers.request,
+      body: this.#body,
       fresh,
-      onConnect: (durationMs) => run.observed?.connected(durationMs),
     });
+    this.#exchange = this.#serving.transport(run.backend).send(request);
     return this.#exchange;
   }
 
-  /** A length, `chunked`, or null when the request has no body and says nothing about it. */
-  get bodyLength(): number | "chunked" | null {
-    const { headers } = this.#request.front;
-    const length = headers.get("content-length");
-    if (length !== null) return Number(length);
-    return this.#body === null ? null : "chunked";
-  }
-
-  #backendHost(backend: PoolBackend): string {
-    const { host } = this.#request.info;
-    if (this.#serving.config.hostHeader === "preserve" && host !== "") return host;
-    return authorityOf(configOf(backend).address);
-  }
-
-  async #answer(run: AttemptRun, response: BackendResponse): Promise<FrontAnswer> {
-    if (!run.responded) run.respond(response);
-    const { config } = this.#serving;
-    const { status, body } = response;
-    const finish: Finish = (outcome, error) => {
-      if (this.#finish === null) return;
-      this.#finish = null;
-      this.#clearDeadline();
-      this.#body?.cancel();
-      run.end(outcome, error);
-      this.#request.onEnd(status, error);
-    };
-    const headers = responseHeaders(response.headers, body === null, config.headers.response);
-    const { bufferBytes } = config.body;
-    let sent: Uint8Array | ByteReader | null = body?.takeWhole(bufferBytes) ?? body;
-    if (sent === body && body !== null && isShort(response.bodyLength, bufferBytes)) {
-      sent = await collectBody(body, this.#context.now);
-    }
-    if (this.#ended !== null) throw this.#ended;
-    this.#finish = finish;
-    if (sent === null || sent instanceof Uint8Array) {
-      finish("ok", null);
-      return { status, headers, body: sent, idleMs: null };
-    }
-    const idleMs = isEventStream(response.headers) ? null : config.timeouts.idleMs;
-    return { status, headers, body: this.#watched(sent, finish), idleMs };
-  }
-
-  /** Passes a streamed body on and notices how it ends. */
-  #watched(body: ByteReader, finish: Finish): ByteReader {
-    return {
-      read: async () => {
-        try {
-          const bytes = await body.read();
-          if (bytes === null) finish("ok", null);
-          return bytes;
-        } catch (error) {
-          const failure = this.#ended ?? asProxyError(error);
-          finish(outcomeOf(failure), failure.code);
-          throw failure;
-        }
+  #answer(run: AttemptRun, response: BackendResponse): Answer {
+    return new Answer({
+      run,
+      response,
+      config: this.#serving.config,
+      now: this.#context.now,
+      ended: () => this.#ended,
+      onUnwanted: () => this.#end(clientGone()),
+      onEnd: (status, error) => {
+        this.#clearDeadline();
+        this.#body?.cancel();
+        this.#request.onEnd(status, error);
       },
-      cancel: () => {
-        this.#end(new ProxyError("client_gone", "the client went away", { source: "client" }));
-        body.cancel();
-      },
-    };
+    });
   }
 
   #clearDeadline(): void {
@@ -353,12 +274,6 @@ function notPlaced(why: NoPlacement): ProxyError {
   return new ProxyError(code, NOT_PLACED[why], { source: "proxy" });
 }
 
-/** What did not go wrong at the backend must not be held against it. */
-function outcomeOf(failure: ProxyError): Outcome {
-  if (failure instanceof TransportError) return failure.outcome;
-  return failure.source === "backend" ? "timeout" : "client_gone";
-}
-
-function isShort(length: number | null, limit: number): boolean {
-  return length !== null && length <= limit;
+function clientGone(): ProxyError {
+  return new ProxyError("client_gone", "the client went away", { source: "client" });
 }

@@ -1,10 +1,11 @@
 import type { Admission } from "../balance/admission.ts";
 import type { Settlement } from "../balance/settle.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode, ProxyError } from "../errors.ts";
 import type { Attempt, HeaderReader, Outcome, RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { StrategyHost } from "../strategy/host.ts";
 import type { ResponseHead } from "../transport/exchange.ts";
+import { TransportError } from "../transport/transport-error.ts";
 import type { HeaderField } from "./front.ts";
 import type { ObservedAttempt } from "./observer.ts";
 
@@ -61,6 +62,12 @@ export class AttemptRun {
       headers: new FieldReader(head.headers),
       upgraded: false,
     });
+  }
+
+  /** `end` with what `failure` says of the backend: what did not go wrong there must not be held against it. */
+  fail(failure: ProxyError): void {
+    const blameless = failure.source === "backend" ? "timeout" : "client_gone";
+    this.end(failure instanceof TransportError ? failure.outcome : blameless, failure.code);
   }
 
   /**

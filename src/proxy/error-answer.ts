@@ -1,6 +1,9 @@
 import type { ErrorCode, ProxyError } from "../errors.ts";
 import type { FrontAnswer, FrontRequest, HeaderField } from "./front.ts";
-import { PSEUDONYM } from "./headers.ts";
+import { FORWARDED_METHODS } from "./max-forwards.ts";
+
+/** Our name in `Proxy-Status`. */
+const NAME = "leastwise";
 
 interface Row {
   readonly status: number;
@@ -12,6 +15,7 @@ interface Row {
 const ANSWERS: Record<ErrorCode, Row> = {
   bad_request: { status: 400, proxyStatus: "http_request_error" },
   no_route: { status: 404, proxyStatus: "destination_not_found" },
+  method_not_allowed: { status: 405, proxyStatus: "http_request_error" },
   body_timeout: { status: 408, proxyStatus: "http_request_error" },
   body_too_large: { status: 413, proxyStatus: "http_request_error" },
   // Nobody is there to read it; the number is nginx's, for logs.
@@ -19,6 +23,7 @@ const ANSWERS: Record<ErrorCode, Row> = {
   internal_error: { status: 500, proxyStatus: "proxy_internal_error" },
   method_not_supported: { status: 501, proxyStatus: "http_request_error" },
   upgrade_not_supported: { status: 501, proxyStatus: "http_upgrade_failed" },
+  dns_failed: { status: 502, proxyStatus: "dns_error" },
   connect_refused: { status: 502, proxyStatus: "connection_refused" },
   connect_reset: { status: 502, proxyStatus: "connection_terminated" },
   tls_failed: { status: 502, proxyStatus: "tls_protocol_error" },
@@ -33,6 +38,7 @@ const ANSWERS: Record<ErrorCode, Row> = {
   first_byte_timeout: { status: 504, proxyStatus: "connection_read_timeout" },
   idle_timeout: { status: 504, proxyStatus: "connection_read_timeout" },
   request_timeout: { status: 504, proxyStatus: "http_response_timeout" },
+  loop_detected: { status: 508, proxyStatus: "proxy_loop_detected" },
 };
 
 /** Seconds in `Retry-After`: long enough for a probe to find the backend well again. */
@@ -56,8 +62,9 @@ export function errorAnswer(
   const headers: HeaderField[] = [
     ["content-type", asText ? "text/plain; charset=utf-8" : "application/json"],
     ["cache-control", "no-store"],
-    ["proxy-status", `${PSEUDONYM}; error=${proxyStatus}`],
+    ["proxy-status", `${NAME}; error=${proxyStatus}`],
   ];
+  if (status === 405) headers.push(["allow", FORWARDED_METHODS]);
   if (status === 503) headers.push(["retry-after", RETRY_AFTER_SECONDS]);
   // What is left of a request that we refused is not worth finding the next one in.
   if (error.source === "client") headers.push(["connection", "close"]);

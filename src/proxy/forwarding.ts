@@ -10,10 +10,18 @@ export interface Forwarding {
   readonly trusted: boolean;
   /** For `X-Request-Id`; null: a client's own is like any other field. */
   readonly requestId: string | null;
+  /** Ours in `Via`. */
+  readonly pseudonym: string;
 }
 
 /** Fields that we write ourselves, from what the peer sent if it is believed. */
-const WRITTEN = new Set(["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
+const WRITTEN = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+]);
 /** Only of these would a backend believe who the client is. */
 const CLAIMS = new Set(["x-real-ip", "true-client-ip"]);
 
@@ -22,27 +30,35 @@ export function isReplaced(name: string, { trusted, requestId }: Forwarding): bo
   const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
   if (plain === "x-request-id") return requestId !== null;
   if (WRITTEN.has(plain)) return true;
-  // Of any name: backends take X-Forwarded-User for a login.
-  if (!plain.startsWith("x-forwarded-") && !CLAIMS.has(plain)) return false;
+  if (!isForwarding(plain)) return false;
   // CGI and WSGI tell X_Real_IP from X-Real-IP no more, and no proxy means the former.
   return !trusted || plain !== name;
 }
 
-/** The fields that take their place. `read` gives what the peer sent. */
+/** Whether this field (lower case) tells who the client is. Of any name: some log in X-Forwarded-User. */
+export function isForwarding(name: string): boolean {
+  return name === "forwarded" || name.startsWith("x-forwarded-") || CLAIMS.has(name);
+}
+
+/** The fields that take their place. */
 export function forwardingFields(
-  { scheme }: Pick<FrontRequest, "scheme">,
+  { scheme, port, headers }: Pick<FrontRequest, "scheme" | "port" | "headers">,
   clientHost: string,
   { peerAddress, trusted, requestId }: Forwarding,
-  read: (name: string) => string | null,
 ): HeaderField[] {
   // An empty field says nothing.
-  const believed = (name: string): string => (trusted && read(name)) || "";
+  const believed = (name: string): string => (trusted && headers.get(name)) || "";
   const fields: HeaderField[] = [];
   const chain = [believed("x-forwarded-for"), peerAddress].filter((part) => part !== "");
   if (chain.length > 0) fields.push(["x-forwarded-for", chain.join(", ")]);
-  fields.push(["x-forwarded-proto", believed("x-forwarded-proto") || scheme]);
-  const host = believed("x-forwarded-host") || clientHost;
+  const [outerProto, outerHost] = [believed("x-forwarded-proto"), believed("x-forwarded-host")];
+  fields.push(["x-forwarded-proto", outerProto || scheme]);
+  const host = outerHost || clientHost;
   if (host !== "") fields.push(["x-forwarded-host", host]);
+  // Beside another hop's scheme or host our own port would make a URL that leads nowhere.
+  const ownPort = outerProto === "" && outerHost === "" && port !== null ? String(port) : "";
+  const forwardedPort = believed("x-forwarded-port") || ownPort;
+  if (forwardedPort !== "") fields.push(["x-forwarded-port", forwardedPort]);
   const forwarded = believed("forwarded");
   if (forwarded !== "") {
     const element = forwardedElement(peerAddress, clientHost, scheme);

@@ -4,6 +4,7 @@
  */
 import type { HeaderReader } from "../plugin.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
+import type { Endpoint } from "../transport/socket-calls.ts";
 
 /** Name and value as they appear on the wire; latin-1. */
 export type HeaderField = readonly [name: string, value: string];
@@ -20,6 +21,8 @@ export interface FrontRequest {
   readonly headers: HeaderReader & {
     forEach(each: (value: string, name: string) => void): void;
   };
+  /** Of the listener; null on a unix socket. */
+  readonly port: number | null;
   /** The connection's other end; empty on a unix socket. */
   readonly peerAddress: string;
   /** Null: no body. Untouched until somebody reads. */
@@ -57,6 +60,10 @@ export interface Front {
   stop(): Promise<void>;
   /** Ends everything that is still open. */
   kill(): void;
+  /** Null: a unix socket. */
+  readonly port: number | null;
+  /** The clients whose requests are under way, except over a unix socket. */
+  underWay(): Iterable<Endpoint>;
   /** Requests of clients that are under way. */
   readonly pendingRequests: number;
 }

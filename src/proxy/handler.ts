@@ -7,11 +7,13 @@ import { createTrust, findClientAddress, withoutMapping } from "./client-address
 import { errorAnswer, statusOf } from "./error-answer.ts";
 import { readRequestId } from "./forwarding.ts";
 import type { FrontRequest, Handler } from "./front.ts";
+import { lastHopAnswer } from "./max-forwards.ts";
 import type { RequestObserver } from "./observer.ts";
 import { bodyTooLarge } from "./request-body.ts";
 import { createRouter, type Routed, type Router, withoutPrefix } from "./router.ts";
 import type { ServingPool } from "./serving-pool.ts";
 import { validateRequest } from "./validation.ts";
+import { pseudonymOf, refuseLoop } from "./via.ts";
 
 export interface HandlerOptions {
   readonly config: Pick<Config, "routes" | "pools" | "trustedProxies" | "requestId">;
@@ -22,6 +24,8 @@ export interface HandlerOptions {
   readonly log: Logger;
   /** Unique over the whole program: the start of every request id that this worker makes. */
   readonly requestIdPrefix: string;
+  /** Names the whole program, all its workers, for other proxies. */
+  readonly instance: string;
 }
 
 /** Validates, routes, and hands the request to its pool; every failure becomes an answer. */
@@ -30,6 +34,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config } = options;
   const router = createRouter(config);
   const isTrusted = createTrust(config.trustedProxies);
+  const pseudonym = pseudonymOf(options.instance);
   let requests = 0;
 
   return async (front) => {
@@ -46,6 +51,12 @@ export function createHandler(options: HandlerOptions): Handler {
     const observed = observer?.requestStarted({ request: front, host, clientAddress }) ?? null;
     try {
       validateRequest(front);
+      refuseLoop(front, pseudonym);
+      const own = lastHopAnswer(front);
+      if (own !== null) {
+        observed?.ended({ status: own.status, error: null });
+        return own;
+      }
       const routed = route(router, info);
       const serving = pools.get(routed.pool);
       if (serving === undefined) throw new Error(`no pool is called ${routed.pool}`);
@@ -59,6 +70,7 @@ export function createHandler(options: HandlerOptions): Handler {
           peerAddress,
           trusted,
           requestId: config.requestId ? requestId : null,
+          pseudonym,
         },
         observed,
         onEnd: (status, error) => observed?.ended({ status, error }),

@@ -1,8 +1,9 @@
 /** Which header fields cross the proxy, and which it adds. */
 import { ProxyError } from "../errors.ts";
 import type { HeaderRules } from "../config/config.ts";
-import { type Forwarding, forwardingFields, isReplaced } from "./forwarding.ts";
+import { type Forwarding, forwardingFields, isForwarding, isReplaced } from "./forwarding.ts";
 import type { FrontRequest, HeaderField } from "./front.ts";
+import { oneHopLess } from "./max-forwards.ts";
 
 /** Fields that concern one connection only (RFC 9110, 7.6.1), and those of old that mean the same. */
 const HOP_BY_HOP = new Set([
@@ -10,6 +11,7 @@ const HOP_BY_HOP = new Set([
   "keep-alive",
   "proxy-connection",
   "proxy-authenticate",
+  "proxy-authentication-info",
   "proxy-authorization",
   "te",
   "trailer",
@@ -19,9 +21,6 @@ const HOP_BY_HOP = new Set([
 
 /** Request fields that we write ourselves. `Expect` is answered by Bun before we see the request. */
 const WRITTEN_IN_REQUEST = new Set(["host", "content-length", "expect", "via"]);
-
-/** Our name in `Via` and `Proxy-Status`. */
-export const PSEUDONYM = "leastwise";
 
 export interface RequestHeadOptions {
   /** Host field for the backend. */
@@ -50,16 +49,17 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
     fields += `${name}: ${value}\r\n`;
   };
   headers.forEach((value, name) => {
-    if (HOP_BY_HOP.has(name) || WRITTEN_IN_REQUEST.has(name) || named?.has(name)) return;
+    if (HOP_BY_HOP.has(name) || WRITTEN_IN_REQUEST.has(name)) return;
     if (isReplaced(name, forwarding) || options.remove.includes(name)) return;
-    write(name, value);
+    // A client must not be able to hide what a trusted proxy in front of us says of it.
+    if (named?.has(name) && !isForwarding(name)) return;
+    write(name, name === "max-forwards" ? oneHopLess(request.method, value) : value);
   });
-  const read = (name: string): string | null => (named?.has(name) ? null : headers.get(name));
-  for (const [name, value] of forwardingFields(request, options.clientHost, forwarding, read)) {
+  for (const [name, value] of forwardingFields(request, options.clientHost, forwarding)) {
     write(name, value);
   }
-  const via = read("via");
-  write("via", `${via === null ? "" : `${via}, `}1.1 ${PSEUDONYM}`);
+  const via = headers.get("via") ?? "";
+  write("via", `${via === "" ? "" : `${via}, `}1.1 ${forwarding.pseudonym}`);
   for (const [name, value] of [...rules.set, ...rules.add]) {
     if (!isSet(options.set, name)) fields += `${name}: ${value}\r\n`;
   }
@@ -103,6 +103,13 @@ export function responseHeaders(
   }
   kept.push(...rules.set, ...rules.add);
   return kept;
+}
+
+/** Whether the client's connection ends with this request: the answer says so, too (RFC 9112, 9.6). */
+export function asksToClose(headers: Pick<FrontRequest["headers"], "get">): boolean {
+  const connection = headers.get("connection");
+  if (connection === null || connection === "keep-alive") return false;
+  return connection === "close" || (namedByConnection(connection)?.has("close") ?? false);
 }
 
 /** Lower-case names in a Connection field, without the usual ones that name nothing. */

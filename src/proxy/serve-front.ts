@@ -2,6 +2,8 @@
 import type { SocketAddress } from "../config/config.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import type { Front, FrontAnswer, FrontRequest, Handler } from "./front.ts";
+import { asksToClose } from "./headers.ts";
+import { inPieces } from "./pieces.ts";
 import type { StallWatch } from "./stall-watch.ts";
 import { announcesBody } from "./validation.ts";
 
@@ -28,6 +30,7 @@ export function serveFront(options: ServeFrontOptions): Front {
   const first = Promise.withResolvers<Handler>();
   let handler: Handler | null = null;
   let closing = false;
+  const underWay = new Set<Request>();
 
   const shared = {
     development: false,
@@ -36,9 +39,16 @@ export function serveFront(options: ServeFrontOptions): Front {
     async fetch(request: Request, server: Server): Promise<Response> {
       // The answer may take longer than an idle connection may live: our own timers watch over it.
       server.timeout(request, 0);
+      underWay.add(request);
       const handle = handler ?? (await first.promise);
       const answer = await handle(new ServeRequest(request, server));
-      return toResponse(answer, request, server, stalls, closing);
+      const { body } = answer;
+      const done = (): void => void underWay.delete(request);
+      const streamed = body !== null && !(body instanceof Uint8Array);
+      if (!streamed) done();
+      const watched = streamed ? { ...answer, body: withEnd(body, done) } : answer;
+      const close = closing || asksToClose(request.headers);
+      return toResponse(watched, request, server, stalls, close);
     },
     error(): Response {
       return new Response(null, { status: 500 });
@@ -68,6 +78,14 @@ export function serveFront(options: ServeFrontOptions): Front {
     kill() {
       void server.stop(true);
     },
+    port: server.port ?? null,
+    *underWay() {
+      for (const request of underWay) {
+        const peer = server.requestIP(request);
+        if (peer === null) underWay.delete(request);
+        else yield peer;
+      }
+    },
     get pendingRequests() {
       return server.pendingRequests;
     },
@@ -79,6 +97,7 @@ class ServeRequest implements FrontRequest {
   readonly scheme = "http";
   readonly target: string;
   readonly headers: Headers;
+  readonly port: number | null;
   readonly #request: Request;
   readonly #server: Server;
   #body: ByteReader | null | undefined;
@@ -89,6 +108,7 @@ class ServeRequest implements FrontRequest {
     this.method = request.method;
     this.target = originForm(request.url);
     this.headers = request.headers;
+    this.port = server.port ?? null;
   }
 
   get peerAddress(): string {
@@ -102,8 +122,10 @@ class ServeRequest implements FrontRequest {
   }
 
   #open(): ByteReader | null {
-    const { body } = this.#request;
-    return body === null ? null : readerOf(body);
+    const { body, signal } = this.#request;
+    if (body === null) return null;
+    const reader = readerOf(body);
+    return this.headers.has("transfer-encoding") ? wellEnded(reader, signal) : reader;
   }
 
   onGone(callback: () => void): void {
@@ -150,6 +172,45 @@ function readerOf(stream: ReadableStream<Uint8Array>): ByteReader {
   };
 }
 
+/** Calls back when nothing more will be read, whatever the reason. */
+function withEnd(reader: ByteReader, onEnd: () => void): ByteReader {
+  return {
+    read: () =>
+      reader.read().then(
+        (bytes) => {
+          if (bytes === null) onEnd();
+          return bytes;
+        },
+        (error: unknown) => {
+          onEnd();
+          throw error;
+        },
+      ),
+    cancel() {
+      onEnd();
+      reader.cancel();
+    },
+  };
+}
+
+/**
+ * Bun tells of the last chunk before it has read on: trailers, which it refuses, or bytes that are no end
+ * of a message (RFC 9112, 7.1). It answers 400 and aborts in the same turn of the loop. Until that is over
+ * the body does not count as whole, or a backend would act on what its client is told was refused.
+ */
+function wellEnded(reader: ByteReader, signal: AbortSignal): ByteReader {
+  return {
+    async read() {
+      const bytes = await reader.read();
+      if (bytes !== null) return bytes;
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+      return null;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
 function toResponse(
   answer: FrontAnswer,
   request: Request,
@@ -173,7 +234,10 @@ function toResponse(
     const sent = headers.get("content-type") ? body : wholeStream(body);
     return new Response(sent as Uint8Array<ArrayBuffer> | ReadableStream, { status, headers });
   }
-  return new Response(streamOf(body, answer.idleMs, request, server, stalls), { status, headers });
+  return new Response(streamOf(inPieces(body), answer.idleMs, request, server, stalls), {
+    status,
+    headers,
+  });
 }
 
 function toHeaders(answer: FrontAnswer, closing: boolean): Headers {

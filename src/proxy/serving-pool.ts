@@ -31,7 +31,7 @@ export class ServingPool {
       counters: pool.counters,
       failures: pool.config.ejection?.failures ?? null,
       onFailing: (row) => reports.onFailing(row),
-      onTrialEnded: (row, ok) => reports.onTrialEnded(row, ok),
+      onTrialEnded: (row, trial, ok) => reports.onTrialEnded(row, trial, ok),
     };
   }
 

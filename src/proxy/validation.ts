@@ -19,9 +19,8 @@ export function validateRequest(request: FrontRequest): string {
     });
   }
   if (method === "TRACE" || method === "TRACK") {
-    throw new ProxyError("method_not_supported", `${method} is not forwarded`, {
-      source: "client",
-    });
+    // The answer would show a script the fields that the browser hides from it (RFC 9110, 9.3.8).
+    throw new ProxyError("method_not_allowed", `${method} is not forwarded`, { source: "client" });
   }
   const host = headers.get("host") ?? "";
   // A joined list of two Host fields has a comma, which no host has.
@@ -42,6 +41,11 @@ export function validateRequest(request: FrontRequest): string {
     throw new ProxyError("upgrade_not_supported", "protocol upgrades are not supported", {
       source: "client",
     });
+  }
+  const length = headers.get("content-length");
+  if (length !== null && !/^\d+$/.test(length)) {
+    // Bun lets repeats of the same one pass, and joins them (RFC 9110, 8.6).
+    throw badRequest("there must be one Content-Length field at most, and it must be a number");
   }
   if (announcesBody(headers) && request.body === null) {
     // Bun drops it: half a message is worse than none.

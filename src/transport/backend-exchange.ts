@@ -132,8 +132,9 @@ export class BackendExchange
     this.onProgress();
   }
 
-  onEnd(): void {
-    if (this.#parser.end()) this.#finish();
+  onEnd(connection: Connection): void {
+    // A body that ends with the connection must not pass for whole when it may have been a reset.
+    if (!connection.writeFailed && this.#parser.end()) this.#finish();
     else this.#fail(this.#broken(undefined));
   }
 

@@ -24,6 +24,8 @@ export class Connection {
   reused = false;
   /** Bytes were handed to the kernel since the owner last set this to false. */
   wrote = false;
+  /** The backend was found to be gone: a failed write takes a reset with it, and Bun then tells of a clean end. */
+  writeFailed = false;
   /** Monotonic milliseconds until which it may lie idle; kept by the store of idle connections. */
   idleUntil = 0;
 
@@ -77,7 +79,10 @@ export class Connection {
     if (sent === bytes.length) return true;
     // Closed under our hands, but what the backend said before may still be on its way to us: an answer to
     // an upload that it did not want (RFC 9112, 9.5). Bun tells about the close after that, as a rule.
-    if (sent === -1) setTimeout(() => this.closed(undefined), LINGER_MS);
+    if (sent === -1) {
+      this.writeFailed = true;
+      setTimeout(() => this.closed(undefined), LINGER_MS);
+    }
     this.#unsent.push(sent > 0 ? bytes.subarray(sent) : bytes);
     return false;
   }

@@ -142,11 +142,10 @@ export class Connector {
         },
       );
     }
-    return new TransportError("connect_refused", "the backend cannot be reached", {
-      outcome: "connect",
-      retry: "always",
-      cause: described,
-    });
+    const facts = { outcome: "connect", retry: "always", cause: described } as const;
+    return isNameFailure(cause)
+      ? new TransportError("dns_failed", "the backend's name has no address", facts)
+      : new TransportError("connect_refused", "the backend cannot be reached", facts);
   }
 
   #place(): string {
@@ -178,6 +177,16 @@ function outOfDescriptors(): boolean {
   } catch {
     return true;
   }
+}
+
+/** Whatever the resolver's reason (no such name, no answer): only the call that failed tells it from a refusal. */
+function isNameFailure(error: unknown): boolean {
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    "syscall" in error &&
+    error.syscall === "getaddrinfo"
+  );
 }
 
 function errorCode(error: unknown): string | null {

@@ -59,8 +59,15 @@ export function parseHead(bytes: Buffer, from: number, to: number, method: strin
       throw new MalformedResponse(`it has more than ${MAX_FIELDS} header fields`);
     const nameAt = at;
     while (at < to && CHARACTERS[bytes[at] as number] === TOKEN) at++;
-    if (at === nameAt || at === to || bytes[at] !== COLON) throw badName(text, nameAt - from);
-    const name = text.slice(nameAt - from, at++ - from);
+    const nameEnd = at;
+    // Between a name and its colon a client refuses a blank or, worse, does not see the field; a proxy must remove it,
+    // and read such a field like any other (RFC 9112 section 5.1).
+    while (at < to && isBlank(bytes[at] as number)) at++;
+    if (nameEnd === nameAt || at === to || bytes[at] !== COLON) {
+      throw badName(text, nameAt - from);
+    }
+    const name = text.slice(nameAt - from, nameEnd - from);
+    at++;
     while (at < to && isBlank(bytes[at] as number)) at++;
     const valueAt = at;
     let valueEnd = at;

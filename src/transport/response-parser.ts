@@ -20,7 +20,8 @@ const LF = 0x0a;
 
 /**
  * Reads one response, however its bytes are cut. It holds nothing but a head that is not whole yet. Strict: what RFC 9112 forbids is
- * refused rather than repaired, because a proxy that repairs passes on its own guess.
+ * refused rather than repaired, because a proxy that repairs passes on its own guess; but for the one repair that it demands, a blank
+ * before a colon.
  */
 export class ResponseParser {
   /** The whole message has been seen. */

@@ -4,12 +4,11 @@ import { endianness } from "node:os";
 /** What waits on a socket, or that the other side has closed it. */
 export type Waiting = "nothing" | "data" | "end";
 
-export interface Endpoints {
-  /** Port of our side; 0 on a unix socket. */
-  readonly localPort: number;
-  /** IP address of the other side, IPv4-mapped IPv6 written as IPv4; empty on a unix socket. */
-  readonly peerAddress: string;
-  readonly peerPort: number;
+/** One end of a TCP connection. */
+export interface Endpoint {
+  /** IP address; IPv4-mapped IPv6 is written as IPv4. */
+  readonly address: string;
+  readonly port: number;
 }
 
 /**
@@ -19,19 +18,28 @@ export interface Endpoints {
 export interface SocketCalls {
   /** Looks without reading, so that Bun still gets what is there. A broken connection is at its end. */
   peek(descriptor: number): Waiting;
-  /** Null: no socket, or not a connected one. */
-  endpoints(descriptor: number): Endpoints | null;
+  /** Our end. Null: no TCP socket. */
+  local(descriptor: number): Endpoint | null;
+  /** The other end. Null: no TCP connection. */
+  peer(descriptor: number): Endpoint | null;
+  /** Whether it accepts connections. */
+  isListening(descriptor: number): boolean;
+  /** Bytes that may be kept though they cannot be on their way yet; for a listener, of each connection to come. */
+  limitUnsent(descriptor: number, bytes: number): void;
   /** Both directions; Bun sees the end of the connection and closes it. */
   shutdown(descriptor: number): void;
 }
 
-const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const EAGAIN = 11;
 const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const SHUT_RDWR = 2;
+const SOL_SOCKET = 1;
+const SO_ACCEPTCONN = 30;
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
 
 /** Null: not on this platform (the constants are those of Linux). */
 export function openSocketCalls(): SocketCalls | null {
@@ -51,6 +59,8 @@ function openLibrary() {
         recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
         getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
         getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+        getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+        setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
         shutdown: { args: ["i32", "i32"], returns: "i32" },
         __errno_location: { args: [], returns: "ptr" },
       } as const).symbols;
@@ -64,10 +74,11 @@ function openLibrary() {
 class LinuxSocketCalls implements SocketCalls {
   readonly #library: Library;
   readonly #byte = new Uint8Array(1);
-  /** As long as `struct sockaddr_un`, the longest of the three. */
-  readonly #address = new Uint8Array(112);
+  /** Longer than any address; the rest of one that does not fit is cut off. */
+  readonly #address = new Uint8Array(128);
   readonly #view = new DataView(this.#address.buffer);
   readonly #length = new Uint32Array(1);
+  readonly #option = new Int32Array(1);
 
   constructor(library: Library) {
     this.#library = library;
@@ -79,39 +90,43 @@ class LinuxSocketCalls implements SocketCalls {
     return got < 0 && this.#errno() === EAGAIN ? "nothing" : "end";
   }
 
-  endpoints(descriptor: number): Endpoints | null {
-    const { getsockname, getpeername } = this.#library;
-    if (!this.#ask(getsockname, descriptor)) return null;
-    const localPort = this.#port;
-    if (!this.#ask(getpeername, descriptor)) return null;
-    return { localPort, peerAddress: this.#ipAddress, peerPort: this.#port };
+  local(descriptor: number): Endpoint | null {
+    return this.#ask(this.#library.getsockname, descriptor);
+  }
+
+  peer(descriptor: number): Endpoint | null {
+    return this.#ask(this.#library.getpeername, descriptor);
+  }
+
+  isListening(descriptor: number): boolean {
+    this.#option[0] = 0;
+    this.#length[0] = this.#option.byteLength;
+    const { getsockopt } = this.#library;
+    getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, this.#option, this.#length);
+    return this.#option[0] === 1;
+  }
+
+  limitUnsent(descriptor: number, bytes: number): void {
+    this.#option[0] = bytes;
+    const { byteLength } = this.#option;
+    this.#library.setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, this.#option, byteLength);
   }
 
   shutdown(descriptor: number): void {
     this.#library.shutdown(descriptor, SHUT_RDWR);
   }
 
-  /** Whether `#address` holds an answer that we can read. */
-  #ask(call: Library["getsockname"], descriptor: number): boolean {
+  /** Reads a `struct sockaddr_in` or `sockaddr_in6`. */
+  #ask(call: Library["getsockname"], descriptor: number): Endpoint | null {
     this.#length[0] = this.#address.length;
-    return (
-      call(descriptor, this.#address, this.#length) === 0 &&
-      [AF_UNIX, AF_INET, AF_INET6].includes(this.#family)
-    );
+    if (call(descriptor, this.#address, this.#length) !== 0) return null;
+    const family = this.#view.getUint16(0, true);
+    const port = this.#view.getUint16(2);
+    if (family === AF_INET) return { address: this.#address.subarray(4, 8).join("."), port };
+    return family === AF_INET6 ? { address: this.#address6(), port } : null;
   }
 
-  get #family(): number {
-    return this.#view.getUint16(0, true);
-  }
-
-  get #port(): number {
-    return this.#family === AF_UNIX ? 0 : this.#view.getUint16(2);
-  }
-
-  /** Of `struct sockaddr_in` or `sockaddr_in6`. */
-  get #ipAddress(): string {
-    if (this.#family === AF_UNIX) return "";
-    if (this.#family === AF_INET) return this.#address.subarray(4, 8).join(".");
+  #address6(): string {
     const groups = Array.from({ length: 8 }, (_, i) =>
       this.#view.getUint16(8 + 2 * i).toString(16),
     );

@@ -46,6 +46,8 @@ export interface Sink {
   readonly url: string;
   /** Body bytes of the current request. */
   received(): number;
+  /** SHA-256 of the last whole body. */
+  digest(): string;
   /** The next request is not read before `resume`. */
   restart(): void;
   resume(): void;
@@ -55,6 +57,7 @@ export interface Sink {
 /** Takes one large body after the other, and answers how it was framed when it is whole. */
 export function startSink(): Sink {
   let received = 0;
+  let digest = "";
   let go = Promise.withResolvers<void>();
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -65,17 +68,21 @@ export function startSink(): Sink {
     async fetch(request) {
       await go.promise;
       const reader = request.body?.getReader();
+      const hasher = new Bun.CryptoHasher("sha256");
       for (;;) {
         const piece = await reader?.read();
         if (piece === undefined || piece.done) break;
         received += piece.value.length;
+        hasher.update(piece.value);
       }
+      digest = hasher.digest("hex");
       return new Response(request.headers.has("content-length") ? "content-length" : "chunked");
     },
   });
   return {
     url: `http://127.0.0.1:${server.port}`,
     received: () => received,
+    digest: () => digest,
     restart() {
       received = 0;
       go = Promise.withResolvers();

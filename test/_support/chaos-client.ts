@@ -30,9 +30,9 @@ export async function sendChaos(port: number, plan: ChaosPlan): Promise<ChaosRes
   const answered = (): void => {
     const [head] = heads;
     if (parser.overrun) settle("undeclared", "bytes after the answer");
-    else if (head?.status === 200) settle("complete");
     else if (head?.headers.every(([name]) => name.toLowerCase() !== "proxy-status")) {
-      settle("undeclared", "an answer that is neither the backend's nor ours");
+      if (head.status === plan.status) settle("complete");
+      else settle("undeclared", "an answer that is neither the backend's nor ours");
     } else settle(head?.status === 504 || head?.status === 408 ? "timeout" : "rejected");
   };
   const ended = (): void => {

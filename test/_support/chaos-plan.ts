@@ -10,6 +10,8 @@ export interface ChaosPlan {
   readonly method: "GET" | "POST";
   readonly requestBody: Buffer;
   readonly chunkedRequest: boolean;
+  /** 503 is retried elsewhere, where it is the answer too: the client gets the last one. */
+  readonly status: 200 | 503;
   readonly answer: "length" | "chunked" | "close";
   readonly answerBytes: number;
   readonly delayMs: number;
@@ -22,8 +24,8 @@ export interface ChaosPlan {
   /** The client goes away after this fraction of the bytes that it sends or gets. */
   readonly abort: { readonly during: "request" | "response"; readonly at: number } | null;
   readonly abortWith: "fin" | "reset";
-  /** The strategy throws for this request. */
-  readonly strategyThrows: boolean;
+  /** Where the strategy throws for this request. */
+  readonly strategyThrows: "score" | "onStart" | "onResponse" | "onEnd" | null;
 }
 
 export function drawPlan(random: Random, id: number): ChaosPlan {
@@ -41,6 +43,7 @@ export function drawPlan(random: Random, id: number): ChaosPlan {
     method,
     requestBody: method === "POST" ? payload(id + 7, size()) : Buffer.alloc(0),
     chunkedRequest: chance(0.3),
+    status: chance(0.1) ? 503 : 200,
     answer: one("length", "length", "chunked", "close"),
     answerBytes,
     delayMs: chance(0.2) ? Math.floor(random() * 60) : 0,
@@ -62,7 +65,7 @@ export function drawPlan(random: Random, id: number): ChaosPlan {
     faultAt: chance(0.2) ? 0 : random(),
     abort: chance(0.15) ? { during: one("request", "response"), at: random() } : null,
     abortWith: one("fin", "reset"),
-    strategyThrows: chance(0.05),
+    strategyThrows: chance(0.05) ? one("score", "onStart", "onResponse", "onEnd") : null,
   };
 }
 
@@ -79,7 +82,7 @@ export function requestBytes(plan: ChaosPlan): Buffer {
     `${plan.method} /${plan.id} HTTP/1.1`,
     "Host: chaos.test",
     "Connection: close",
-    ...(plan.strategyThrows ? ["X-Strategy: throw"] : []),
+    ...(plan.strategyThrows === null ? [] : [`X-Strategy: ${plan.strategyThrows}`]),
   ];
   if (plan.method === "GET") return Buffer.from(`${head.join("\r\n")}\r\n\r\n`);
   if (!plan.chunkedRequest) {
@@ -118,7 +121,7 @@ function faultEnd(plan: ChaosPlan): "keep" | "fin" | "reset" {
 
 function answerBytes(plan: ChaosPlan): Buffer {
   const body = answerBody(plan);
-  const head = ["HTTP/1.1 200 OK", `X-Id: ${plan.id}`, "Content-Type: text/plain"];
+  const head = [`HTTP/1.1 ${plan.status} Chaos`, `X-Id: ${plan.id}`, "Content-Type: text/plain"];
   if (plan.answer === "length") head.push(`Content-Length: ${body.length}`);
   if (plan.answer === "chunked") head.push("Transfer-Encoding: chunked");
   if (plan.answer === "close") head.push("Connection: close");
@@ -127,7 +130,7 @@ function answerBytes(plan: ChaosPlan): Buffer {
   return Buffer.concat([start, asChunks(body, 3_000), Buffer.from("0\r\n\r\n")]);
 }
 
-function asChunks(body: Buffer, chunkBytes: number): Buffer {
+export function asChunks(body: Buffer, chunkBytes: number): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < body.length; at += chunkBytes) {
     const piece = body.subarray(at, at + chunkBytes);
@@ -137,7 +140,7 @@ function asChunks(body: Buffer, chunkBytes: number): Buffer {
 }
 
 /** Different for every id and at every place, so that bytes of another answer or from elsewhere show. */
-function payload(id: number, length: number): Buffer {
+export function payload(id: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   let state = (id * 2_654_435_761 + 1) >>> 0;
   for (let at = 0; at < length; at++) {

@@ -43,6 +43,8 @@ export interface FakeBackendOptions {
   readonly handler?: FakeHandler;
   /** Default 0: any. A fixed one is for a restart on the same address. */
   readonly port?: number;
+  /** Default 127.0.0.1. */
+  readonly hostname?: string;
   /** Listen on a unix socket in place of a port. */
   readonly unix?: string;
   /** When the handler runs: the request's head is there, or (default) its whole body too. */
@@ -89,14 +91,14 @@ export class FakeBackend {
   }
 
   get url(): string {
-    return this.#options.unix === undefined
-      ? `http://127.0.0.1:${this.#port}`
-      : `unix:${this.#options.unix}`;
+    const { unix, hostname = "127.0.0.1" } = this.#options;
+    if (unix !== undefined) return `unix:${unix}`;
+    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${this.#port}`;
   }
 
   get address(): { hostname: string; port: number } | { unix: string } {
-    const { unix } = this.#options;
-    return unix === undefined ? { hostname: "127.0.0.1", port: this.#port } : { unix };
+    const { unix, hostname = "127.0.0.1" } = this.#options;
+    return unix === undefined ? { hostname, port: this.#port } : { unix };
   }
 
   get openConnections(): number {
@@ -132,13 +134,13 @@ export class FakeBackend {
         this.refused.push(`the fake backend itself failed: ${error.stack ?? error.message}`);
       },
     };
-    const { unix } = this.#options;
+    const { unix, hostname = "127.0.0.1" } = this.#options;
     const shared = { socket, allowHalfOpen: true, data: undefined as unknown as Session };
     if (unix !== undefined) {
       this.#listener = Bun.listen<Session>({ ...shared, unix }) as UnixSocketListener<unknown>;
       return;
     }
-    const listener = Bun.listen<Session>({ ...shared, hostname: "127.0.0.1", port: this.#port });
+    const listener = Bun.listen<Session>({ ...shared, hostname, port: this.#port });
     this.#port = listener.port;
     this.#listener = listener as TCPSocketListener<unknown>;
   }

@@ -83,7 +83,11 @@ export function obey(message: ToWorker): FromWorker | null {
     case "commit":
       return { type: "committed", generation: message.generation };
     case "report":
-      return { type: "report", id: message.id, report: { pendingRequests: 0, pools: {} } };
+      return {
+        type: "report",
+        id: message.id,
+        report: { pendingRequests: 0, clientConnections: null, pools: {} },
+      };
     default:
       return null;
   }

@@ -9,6 +9,7 @@ export function frontRequest(
     method: "GET",
     scheme: "http",
     target: "/",
+    port: 8080,
     peerAddress: "192.0.2.7",
     body: null,
     onGone: () => {},

@@ -20,6 +20,7 @@ export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
       method: sketch.method ?? "GET",
       scheme: "http",
       target: sketch.target ?? "/cart",
+      port: 8080,
       headers: new Headers({ host, ...sketch.headers }),
       peerAddress,
       body: null,

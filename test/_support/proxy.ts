@@ -29,6 +29,7 @@ export interface WorkerView {
   readonly pid: number;
   readonly restarts: number;
   readonly pendingRequests: number | null;
+  readonly clientConnections: number | null;
 }
 
 export interface PoolView {
@@ -57,6 +58,8 @@ export interface ProxyOptions {
   readonly env?: Record<string, string>;
   /** Default: the one that tests build. */
   readonly binary?: string;
+  /** Soft and hard limit of file descriptors; default: those of this process. */
+  readonly descriptors?: { readonly soft: number; readonly hard: number };
   /** Files laid beside the config, by name. */
   readonly files?: Record<string, string>;
 }
@@ -73,7 +76,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admin: { address: "127.0.0.1:0", ...options.config.admin },
   };
   writeFileSync(join(folder, "leastwise.config.json"), JSON.stringify(config));
-  const child = Bun.spawn([options.binary ?? (await leastwiseBinary()), "serve"], {
+  const binary = options.binary ?? (await leastwiseBinary());
+  const child = Bun.spawn([...limited(options.descriptors), binary, "serve"], {
     cwd: folder,
     env: { ...cleanEnv(), ...options.env },
     stdin: "ignore",
@@ -141,4 +145,10 @@ function cleanEnv(): Record<string, string> {
 /** Nothing in flight and no more requests than were answered: the books are closed. */
 export function isQuiet(pools: readonly PoolView[]): boolean {
   return pools.every((pool) => pool.backends.every((backend) => backend.inFlight === 0));
+}
+
+function limited(descriptors: ProxyOptions["descriptors"]): string[] {
+  if (descriptors === undefined) return [];
+  const { soft, hard } = descriptors;
+  return ["/bin/sh", "-c", `ulimit -Sn ${soft} && ulimit -Hn ${hard} && exec "$0" "$@"`];
 }

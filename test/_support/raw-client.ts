@@ -14,6 +14,8 @@ export interface RawConnection {
   resume(): void;
   /** FIN. */
   end(): void;
+  /** FIN, and goes on reading. */
+  halfClose(): void;
   /** RST. */
   reset(): void;
 }
@@ -21,6 +23,10 @@ export interface RawConnection {
 export interface RawOptions {
   /** False: only count what arrives, for large bodies. Default true. */
   readonly keep?: boolean;
+  /** Default 127.0.0.1. */
+  readonly hostname?: string;
+  /** The client's own address; any of 127.0.0.0/8 works on Linux. */
+  readonly localAddress?: string;
 }
 
 export async function connectRaw(port: number, options: RawOptions = {}): Promise<RawConnection> {
@@ -52,8 +58,11 @@ export async function connectRaw(port: number, options: RawOptions = {}): Promis
       unsent.shift();
     }
   };
+  // Bun takes a local address, its types do not know it.
+  const from = options.localAddress === undefined ? {} : { localAddress: options.localAddress };
   const socket = await Bun.connect({
-    hostname: "127.0.0.1",
+    ...from,
+    hostname: options.hostname ?? "127.0.0.1",
     port,
     socket: {
       data(_socket, piece) {
@@ -89,13 +98,18 @@ export async function connectRaw(port: number, options: RawOptions = {}): Promis
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end: () => void socket.end(),
+    halfClose: () => void socket.shutdown(),
     reset: () => void socket.terminate(),
   };
 }
 
 /** One request on a connection of its own; resolves with everything that came back until the end. */
-export async function exchangeRaw(port: number, request: string): Promise<string> {
-  const connection = await connectRaw(port);
+export async function exchangeRaw(
+  port: number,
+  request: string,
+  options: RawOptions = {},
+): Promise<string> {
+  const connection = await connectRaw(port, options);
   connection.send(request);
   await connection.closed;
   return connection.received();

@@ -1,3 +1,8 @@
+/**
+ * Ejection under any order of events. A failure prints its seed; to see it again, or to look for longer:
+ *
+ *     EJECTION_SEED=247814411 EJECTION_RUNS=100000 bun test test/balance/ejection-invariants.test.ts
+ */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Admission, admit } from "../../src/balance/admission.ts";
@@ -13,6 +18,8 @@ import {
 } from "../../src/pool/counters.ts";
 import { newPool } from "../_support/pools.ts";
 
+const RUNS = Number(process.env["EJECTION_RUNS"] ?? 300);
+const SEED = process.env["EJECTION_SEED"];
 const WORKERS = 2;
 const NONE: ReadonlySet<PoolBackend> = new Set();
 const ENDINGS = ["ok", "500", "reset", "truncated", "client_gone"] as const;
@@ -57,7 +64,7 @@ class Model {
     const row = this.pool.backends.indexOf(backend);
     const admission = admit(this.pool, backend, worker, failOpen);
     if (!admission) return;
-    const trial = counters.ejection(row) === EJECTION_TRIAL_TAKEN + worker && !failOpen;
+    const trial = counters.ejection(row) >= EJECTION_TRIAL_TAKEN && !failOpen;
     if (trial)
       expect(this.open.some((attempt) => attempt.trial && attempt.row === row)).toBe(false);
     const settlement = new Settlement(
@@ -65,7 +72,8 @@ class Model {
         counters,
         failures: 3,
         onFailing: (each) => this.#mail.push(() => this.ejection.failing(each)),
-        onTrialEnded: (each, ok) => this.#mail.push(() => this.ejection.trialEnded(each, ok)),
+        onTrialEnded: (each, trial, ok) =>
+          this.#mail.push(() => this.ejection.trialEnded(each, trial, ok)),
       },
       admission,
     );
@@ -213,8 +221,6 @@ test("property: never too many ejected, one trial at a time, and nobody stays ou
         }
       },
     ),
-    // Fixed, because some seeds (1, 247814411) find a known race that is not mended yet: the master reads the
-    // verdict of a killed worker's trial after the next trial has begun; two requests are on trial then.
-    { numRuns: 300, seed: 2 },
+    { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
   );
 });

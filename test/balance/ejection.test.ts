@@ -5,7 +5,6 @@ import {
   EJECTION_NONE,
   EJECTION_ON,
   EJECTION_TRIAL_OPEN,
-  EJECTION_TRIAL_TAKEN,
   PROBE_HEALTHY,
   PROBE_UNHEALTHY,
 } from "../../src/pool/counters.ts";
@@ -48,10 +47,9 @@ function newMaster(
     },
     /** A worker wins the trial, and its answer comes. */
     tryIt(row: number, ok: boolean) {
-      expect(counters.changeEjection(row, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + 1)).toBe(
-        true,
-      );
-      return ejection.trialEnded(row, ok);
+      const trial = counters.takeTrial(row, 1);
+      expect(trial).not.toBeNull();
+      return ejection.trialEnded(row, trial as number, ok);
     },
     at(ms: number) {
       clock.nowMs = START + ms;
@@ -184,13 +182,33 @@ describe("coming back", () => {
 
   test("a report about a trial that is not under way is ignored", () => {
     const { fail, at, ejection, counters } = newMaster();
-    expect(ejection.trialEnded(0, false)).toEqual([]);
+    const anyState = [EJECTION_NONE, EJECTION_ON, EJECTION_TRIAL_OPEN, 17];
+    const report = () => anyState.flatMap((trial) => ejection.trialEnded(0, trial, true));
+    expect(report()).toEqual([]);
     fail(0);
-    expect(ejection.trialEnded(0, true)).toEqual([]);
+    expect(report()).toEqual([]);
+    expect(counters.ejection(0)).toBe(EJECTION_ON);
     at(10_000);
-    expect(ejection.trialEnded(0, true)).toEqual([]);
+    expect(report()).toEqual([]);
     expect(counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
   });
+
+  test.each([[true], [false]])(
+    "the verdict (good: %j) of a worker that was killed does not decide the next worker's trial",
+    (ok) => {
+      // It did: a failed one ejected the backend while the next request was on trial, and after the ejection
+      // another began beside it.
+      const { fail, at, ejection, counters } = newMaster();
+      fail(0);
+      at(10_000);
+      const first = counters.takeTrial(0, 1) as number;
+      counters.returnShare(1);
+      const second = counters.takeTrial(0, 1) as number;
+      expect(ejection.trialEnded(0, first, ok)).toEqual([]);
+      expect(counters.ejection(0)).toBe(second);
+      expect(ejection.trialEnded(0, second, true)).toHaveLength(1);
+    },
+  );
 
   test("earlier, after enough good probes in a row that began after the ejection", () => {
     const { fail, ejection, clock } = newMaster({ rise: 2 });
@@ -288,8 +306,8 @@ test("what was ejected before a reload comes back after it", () => {
   expect(successor.nextDeadlineMs()).toBe(START + 10_000);
   clock.nowMs = START + 10_000;
   expect(successor.advance()).toEqual([{ row: 0, to: "trial", untilMs: 0 }]);
-  counters.changeEjection(0, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN);
-  expect(successor.trialEnded(0, false)).toEqual([
+  const trial = counters.takeTrial(0, 0) as number;
+  expect(successor.trialEnded(0, trial, false)).toEqual([
     { row: 0, to: "ejected", untilMs: START + 30_000 },
   ]);
 });

@@ -145,6 +145,7 @@ test("schema prints a JSON Schema that names every key", async () => {
     "pools",
     "routes",
     "trustedProxies",
+    "clientConnections",
     "requestId",
     "admin",
     "workers",

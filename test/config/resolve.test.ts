@@ -79,6 +79,7 @@ describe("defaults", () => {
       ],
       routes: [],
       trustedProxies: [],
+      clientConnections: { max: null, maxPerAddress: null },
       requestId: true,
       admin: { address: { hostname: "127.0.0.1", port: 9900 }, token: null, hosts: [] },
       workers: 4,
@@ -172,6 +173,16 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
     'trustedProxies[0]: found "::ffff:10.0.0.1" (IPv4 inside IPv6), allowed ',
   ],
   [
+    "no connections at all",
+    { ...withPool({}), clientConnections: { max: 0 } },
+    'clientConnections.max: found 0, allowed "auto" or a whole number of at least 1',
+  ],
+  [
+    "connections per address that are no number",
+    { ...withPool({}), clientConnections: { maxPerAddress: "ten" } },
+    'clientConnections.maxPerAddress: found "ten", allowed a whole number of at least 1',
+  ],
+  [
     "a request id that is not switched",
     { ...withPool({}), requestId: "yes" },
     'requestId: found "yes", allowed true or false',
@@ -218,7 +229,7 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "an unknown key with a slip",
     { lisen: [], ...withPool({}) },
-    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, requestId, admin, workers, shutdown, $schema; did you mean "listen"?',
+    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, clientConnections, requestId, admin, workers, shutdown, $schema; did you mean "listen"?',
   ],
   [
     "a key of a later version",

@@ -68,6 +68,7 @@ test("what the type allows, written out in full, the schema accepts", () => {
       { pool: "off" },
     ],
     trustedProxies: ["10.0.0.0/8", "2001:db8::1", "unix"],
+    clientConnections: { max: 1000, maxPerAddress: 100 },
     requestId: false,
     admin: { address: "unix:/run/admin.sock", token: "secret", hosts: ["admin.example.com"] },
     workers: 2,

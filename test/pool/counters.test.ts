@@ -86,11 +86,56 @@ describe("counters", () => {
   test("of two workers that want the trial one gets it", () => {
     const counters = newCounters(1);
     counters.setEjection(0, EJECTION_TRIAL_OPEN, 10);
-    const won = [0, 1].map((worker) =>
-      counters.changeEjection(0, EJECTION_TRIAL_OPEN, EJECTION_TRIAL_TAKEN + worker),
-    );
-    expect(won).toEqual([true, false]);
-    expect(counters.ejection(0)).toBe(EJECTION_TRIAL_TAKEN);
+    const [first = null, second] = [0, 1].map((worker) => counters.takeTrial(0, worker));
+    expect(first).toBeGreaterThanOrEqual(EJECTION_TRIAL_TAKEN);
+    expect(second).toBeNull();
+    expect(counters.ejection(0)).toBe(first as number);
+  });
+
+  test("no two trials have the same number, and only its own number opens one again", () => {
+    const counters = newCounters(1, 3);
+    const numbers = new Set<number>();
+    let last = 0;
+    for (let i = 0; i < 100; i++) {
+      counters.setEjection(0, EJECTION_TRIAL_OPEN, 10);
+      const trial = counters.takeTrial(0, i % 3) as number;
+      numbers.add(trial);
+      counters.reopenTrial(0, last);
+      expect(counters.ejection(0)).toBe(trial);
+      last = trial;
+    }
+    expect(numbers.size).toBe(100);
+    counters.reopenTrial(0, last);
+    expect(counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
+  });
+
+  test("numbers of trials stay within the 32 bits of their cell, and the worker is found in them", () => {
+    const shape = { rows: 1, workers: 3 };
+    const cells = new Int32Array(countersLength(shape));
+    const counters = new Counters(cells, shape);
+    counters.takeTrial(0, 0);
+    const count = cells.indexOf(1);
+    for (const asked of [0x7fff_ffff, -1, 715_827_876, 715_827_877]) {
+      cells[count] = asked;
+      counters.setEjection(0, EJECTION_TRIAL_OPEN, 0);
+      const trial = counters.takeTrial(0, 2) as number;
+      expect(trial).toBeGreaterThanOrEqual(EJECTION_TRIAL_TAKEN);
+      expect(counters.ejection(0)).toBe(trial);
+      counters.returnShare(1);
+      expect(counters.ejection(0)).toBe(trial);
+      counters.returnShare(2);
+      expect(counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
+    }
+  });
+
+  test("a row given to another backend does not use the numbers of trials again", () => {
+    const counters = newCounters(1);
+    counters.startRow(0);
+    counters.setEjection(0, EJECTION_TRIAL_OPEN, 0);
+    const before = counters.takeTrial(0, 0);
+    counters.startRow(0);
+    counters.setEjection(0, EJECTION_TRIAL_OPEN, 0);
+    expect(counters.takeTrial(0, 0)).not.toBe(before);
   });
 
   test("a dead worker's share is given back: requests, connections and trials; totals stay", () => {
@@ -103,8 +148,9 @@ describe("counters", () => {
         counters.countFailure(row, worker);
       }
     }
-    counters.setEjection(0, EJECTION_TRIAL_TAKEN + 1, 0);
-    counters.setEjection(1, EJECTION_TRIAL_TAKEN + 0, 0);
+    for (const row of [0, 1]) counters.setEjection(row, EJECTION_TRIAL_OPEN, 0);
+    counters.takeTrial(0, 1);
+    const survivors = counters.takeTrial(1, 0) as number;
     counters.returnShare(1);
     for (const row of [0, 1]) {
       expect(counters.inFlight(row)).toBe(1);
@@ -114,7 +160,7 @@ describe("counters", () => {
       expect(counters.failures(row)).toBe(2);
     }
     expect(counters.ejection(0)).toBe(EJECTION_TRIAL_OPEN);
-    expect(counters.ejection(1)).toBe(EJECTION_TRIAL_TAKEN + 0);
+    expect(counters.ejection(1)).toBe(survivors);
   });
 
   test("a row is quiet when nothing is in flight and no connection is open", () => {

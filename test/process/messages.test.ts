@@ -11,8 +11,9 @@ describe("a message of a worker", () => {
     { type: "committed", generation: 1 },
     { type: "refused", generation: 1, problems, atRunTime: false },
     { type: "failing", row: 0 },
-    { type: "trial", row: 3, ok: false },
-    { type: "report", id: 1, report: { pendingRequests: 0, pools } },
+    { type: "trial", row: 3, trial: 17, ok: false },
+    { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: 3, pools } },
+    { type: "report", id: 2, report: { pendingRequests: 0, clientConnections: null, pools } },
   ];
   test.each(real.map((message) => [message]))("is taken: %j", (message) => {
     expect(readFromWorker(message)).toBe(message as never);
@@ -33,7 +34,9 @@ describe("what a strategy may send in its place", () => {
     { type: "failing", row: -1 },
     { type: "failing", row: 0.5 },
     { type: "failing", row: Number.NaN },
-    { type: "trial", row: 0 },
+    { type: "trial", row: 0, trial: 16 },
+    { type: "trial", row: 0, ok: true },
+    { type: "trial", row: 0, trial: -1, ok: true },
     { type: "prepared" },
     { type: "committed", generation: "1" },
     { type: "refused", generation: 1, atRunTime: true, problems: null },
@@ -41,10 +44,19 @@ describe("what a strategy may send in its place", () => {
     { type: "refused", generation: 1, atRunTime: true, problems: [{ path: "a", message: 1 }] },
     { type: "refused", generation: 1, problems },
     { type: "report", id: 1, report: null },
-    { type: "report", id: 1, report: { pendingRequests: "0", pools } },
-    { type: "report", id: 1, report: { pendingRequests: 0, pools: null } },
-    { type: "report", id: 1, report: { pendingRequests: 0, pools: { web: null } } },
-    { type: "report", id: 1, report: { pendingRequests: 0, pools: { web: { faults: 0 } } } },
+    { type: "report", id: 1, report: { pendingRequests: "0", clientConnections: 0, pools } },
+    { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: -1, pools } },
+    { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: 0, pools: null } },
+    {
+      type: "report",
+      id: 1,
+      report: { pendingRequests: 0, clientConnections: 0, pools: { web: null } },
+    },
+    {
+      type: "report",
+      id: 1,
+      report: { pendingRequests: 0, clientConnections: 0, pools: { web: { faults: 0 } } },
+    },
   ];
   test.each(forged.map((message) => [message]))("is not taken: %j", (message) => {
     expect(readFromWorker(message)).toBeNull();

@@ -64,8 +64,10 @@ describe("a backend that fails", () => {
     expect(counters.ejection(4)).toBe(EJECTION_ON);
     await clock.pass(1);
     expect(counters.ejection(4)).toBe(EJECTION_TRIAL_OPEN);
-    counters.changeEjection(4, EJECTION_TRIAL_OPEN, 16);
-    watching.receive({ type: "trial", row: 4, ok: true });
+    const trial = counters.takeTrial(4, 0) as number;
+    watching.receive({ type: "trial", row: 4, trial: trial + 1, ok: true });
+    expect(counters.ejection(4)).toBe(trial);
+    watching.receive({ type: "trial", row: 4, trial, ok: true });
     expect(counters.ejection(4)).toBe(EJECTION_NONE);
     expect(log.messages).toEqual([
       "backend ejected",
@@ -85,7 +87,7 @@ describe("a backend that fails", () => {
     const watching = supervisor({ ejection });
     for (const row of [0, 7, 8, 1e9]) {
       watching.receive({ type: "failing", row });
-      watching.receive({ type: "trial", row, ok: false });
+      watching.receive({ type: "trial", row, trial: 16, ok: false });
     }
     expect(log.lines).toEqual([]);
     expect(clock.pending).toBe(0);

@@ -32,6 +32,7 @@ function group(count = 2): WorkerGroup {
     onMessage: (message) => void facts.push(message),
     onExit: (index) => void exits.push(index),
     random: () => 0.5,
+    instance: "a1b2c3d4",
     now: clock.now,
     schedule: clock.schedule,
     log,
@@ -39,7 +40,14 @@ function group(count = 2): WorkerGroup {
 }
 
 function plan(generation: number): Plan {
-  const config = { listen: [], pools: [], routes: [], trustedProxies: [], requestId: true };
+  const config = {
+    listen: [],
+    pools: [],
+    routes: [],
+    trustedProxies: [],
+    clientConnections: { max: null, maxPerAddress: null },
+    requestId: true,
+  };
   return { generation, config, rows: {}, strategies: {} };
 }
 

@@ -21,6 +21,13 @@ describe("an answer of our own", () => {
     expect(answer.headers).toContainEqual(["proxy-status", "leastwise; error=connection_refused"]);
   });
 
+  test("with 405 names the methods that are passed on (RFC 9110, 15.5.6)", () => {
+    const error = new ProxyError("method_not_allowed", "not forwarded", { source: "client" });
+    const answer = errorAnswer(error, frontRequest(), "r-1");
+    expect(answer.status).toBe(405);
+    expect(answer.headers.find(([name]) => name === "allow")?.[1]).toContain("GET");
+  });
+
   test("is plain text for a browser", () => {
     const error = new ProxyError("no_route", "no route matches", { source: "proxy" });
     const request = frontRequest({ headers: { accept: "text/html,*/*" } });
@@ -34,6 +41,13 @@ describe("an answer of our own", () => {
     const answer = errorAnswer(error, frontRequest(), "r-3");
     expect(answer.status).toBe(503);
     expect(answer.headers.find(([name]) => name === "retry-after")?.[1]).toMatch(/^\d+$/);
+  });
+
+  test("names a loop as what it is", () => {
+    const error = new ProxyError("loop_detected", "it came back", { source: "proxy" });
+    const answer = errorAnswer(error, frontRequest(), "r-6");
+    expect(answer.status).toBe(508);
+    expect(answer.headers).toContainEqual(["proxy-status", "leastwise; error=proxy_loop_detected"]);
   });
 
   test("never shows its cause", () => {

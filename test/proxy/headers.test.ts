@@ -8,7 +8,13 @@ import { frontRequest } from "../_support/front-request.ts";
 const options: RequestHeadOptions = {
   host: "shop.example",
   clientHost: "shop.example",
-  forwarding: { target: "/", peerAddress: "192.0.2.7", trusted: false, requestId: null },
+  forwarding: {
+    target: "/",
+    peerAddress: "192.0.2.7",
+    trusted: false,
+    requestId: null,
+    pseudonym: "leastwise-a1",
+  },
   rules: NO_HEADER_RULES,
   framing: null,
   set: [],
@@ -38,7 +44,8 @@ describe("the request head for a backend", () => {
       "x-forwarded-for: 192.0.2.7",
       "x-forwarded-proto: http",
       "x-forwarded-host: shop.example",
-      "via: 1.1 leastwise",
+      "x-forwarded-port: 8080",
+      "via: 1.1 leastwise-a1",
     ]);
   });
 
@@ -72,11 +79,11 @@ describe("the request head for a backend", () => {
     }
   });
 
-  test("keeps its own forwarding fields when Connection names them", () => {
-    const { fields } = headFor({ connection: "x-forwarded-for, host, via" });
+  test("keeps its own forwarding fields, and whom the request passed, when Connection names them", () => {
+    const { fields } = headFor({ connection: "x-forwarded-for, host, via", via: "1.1 outer" });
     expect(fields).toContain("x-forwarded-for: 192.0.2.7");
     expect(fields).toContain("host: shop.example");
-    expect(fields).toContain("via: 1.1 leastwise");
+    expect(fields).toContain("via: 1.1 outer, 1.1 leastwise-a1");
   });
 
   test("replaces forwarding fields that a client made up", () => {
@@ -108,7 +115,8 @@ describe("the request head for a backend", () => {
   });
 
   test("adds itself to the end of Via", () => {
-    expect(headFor({ via: "1.0 outer" }).fields).toContain("via: 1.0 outer, 1.1 leastwise");
+    expect(headFor({ via: "1.0 outer" }).fields).toContain("via: 1.0 outer, 1.1 leastwise-a1");
+    expect(headFor({ via: "" }).fields).toContain("via: 1.1 leastwise-a1");
   });
 
   test("frames the body in exactly one way", () => {
@@ -178,18 +186,37 @@ describe("the fields of a trusted peer", () => {
     expect(fields.join("\n")).not.toMatch(/1\.2\.3\.4|root/);
   });
 
-  test("are ours when it sent none, or empty ones, or ones that Connection names", () => {
+  test("are ours when it sent none, or empty ones", () => {
     for (const sent of [
       {},
-      { "x-forwarded-for": "", "x-forwarded-proto": "" },
-      { connection: "x-forwarded-for, x-forwarded-proto", "x-forwarded-for": "1.2.3.4" },
+      { "x-forwarded-for": "", "x-forwarded-proto": "", "x-forwarded-port": "" },
     ]) {
       const { fields } = headFor(sent, trusted);
       expect(fields).toContain("x-forwarded-for: 192.0.2.7");
       expect(fields).toContain("x-forwarded-proto: http");
       expect(fields).toContain("x-forwarded-host: shop.example");
+      expect(fields).toContain("x-forwarded-port: 8080");
     }
   });
+
+  test("stay although the client's Connection names them", () => {
+    const sent = {
+      "x-forwarded-for": "1.2.3.4",
+      "x-forwarded-user": "alice",
+      "x-real-ip": "1.2.3.4",
+      forwarded: "for=1.2.3.4",
+    };
+    const connection = Object.keys(sent).join(", ");
+    expect(headFor({ ...sent, connection }, trusted)).toEqual(headFor(sent, trusted));
+  });
+
+  test.each(["x-forwarded-proto", "x-forwarded-host"])(
+    "tell of another hop with %s, whose port is not ours",
+    (name) => {
+      const { fields } = headFor({ [name]: "outer" }, trusted);
+      expect(fields.filter((field) => field.startsWith("x-forwarded-port:"))).toEqual([]);
+    },
+  );
 
   test.each([
     ["192.0.2.7", "shop.example", "for=192.0.2.7;host=shop.example;proto=http"],
@@ -208,6 +235,11 @@ describe("the fields of a trusted peer", () => {
       "x-forwarded-for: 1.2.3.4",
     );
     expect(headFor({}, local).fields.join("\n")).not.toContain("x-forwarded-for");
+  });
+
+  test("have no port on a unix socket unless it says one", () => {
+    const request = frontRequest({ port: null });
+    expect(requestHead(request, { ...options, ...trusted })).not.toContain("x-forwarded-port");
   });
 
   test("are refused with a control character, too", () => {
@@ -233,7 +265,7 @@ describe("header rules for requests", () => {
   test("replace, add and remove, our own fields included, but none of an observer's", () => {
     const sent = { "x-set": "theirs", "x-add": "theirs", "x-removed": "1", via: "1.1 outer" };
     const { fields } = headFor(sent, { rules, set: [["traceparent", "00"]] });
-    expect(fields.filter((field) => !/^(host|x-forwarded-(for|host)):/.test(field))).toEqual([
+    expect(fields.filter((field) => !/^(host|x-forwarded-(for|host|port)):/.test(field))).toEqual([
       "x-add: theirs",
       "x-set: ours",
       "x-forwarded-proto: https",
@@ -279,6 +311,7 @@ describe("the response fields for a client", () => {
       ["X-Hop", "1"],
       ["Keep-Alive", "timeout=5"],
       ["Proxy-Authenticate", "Basic"],
+      ["Proxy-Authentication-Info", "a=1"],
       ["Transfer-Encoding", "chunked"],
       ["Upgrade", "h2c"],
       ["Trailer", "X-T"],

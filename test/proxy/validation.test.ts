@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ProxyError } from "../../src/errors.ts";
 import { validateRequest } from "../../src/proxy/validation.ts";
+import { HandFedReader } from "../_support/byte-reader.ts";
 import { frontRequest } from "../_support/front-request.ts";
 
 function refusal(given: Parameters<typeof frontRequest>[0]): string | null {
@@ -33,7 +34,7 @@ describe("a request is refused", () => {
 
   test("when it is CONNECT, TRACE or an upgrade", () => {
     expect(refusal({ method: "CONNECT", target: "a:80" })).toBe("method_not_supported");
-    expect(refusal({ method: "TRACE" })).toBe("method_not_supported");
+    expect(refusal({ method: "TRACE" })).toBe("method_not_allowed");
     const headers = { host: "a", connection: "keep-alive, Upgrade", upgrade: "websocket" };
     expect(refusal({ headers })).toBe("upgrade_not_supported");
   });
@@ -41,6 +42,11 @@ describe("a request is refused", () => {
   test("when it announces a body that the runtime has dropped", () => {
     expect(refusal({ headers: { host: "a", "content-length": "3" } })).toBe("bad_request");
     expect(refusal({ headers: { host: "a", "transfer-encoding": "chunked" } })).toBe("bad_request");
+  });
+
+  test.each(["5, 5", "5, 6", "", "5x", "+5"])("when its Content-Length is %j", (length) => {
+    const headers = { host: "a", "content-length": length };
+    expect(refusal({ method: "POST", headers, body: new HandFedReader() })).toBe("bad_request");
   });
 
   test("when its path had bytes that are no UTF-8: different paths must not become one", () => {
