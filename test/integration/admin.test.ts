@@ -59,7 +59,12 @@ describe("the admin API", () => {
   test("tells the workers", async () => {
     const workers = (await (await ask("/api/v1/workers")).json()) as Record<string, unknown>[];
     expect(workers).toHaveLength(2);
-    expect(workers[0]).toMatchObject({ id: 0, restarts: 0, pendingRequests: 0 });
+    expect(workers[0]).toMatchObject({
+      id: 0,
+      restarts: 0,
+      pendingRequests: 0,
+      clientConnections: expect.any(Number),
+    });
   });
 
   test("is alive and ready", async () => {

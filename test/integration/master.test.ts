@@ -28,6 +28,7 @@ function startMaster(change: Partial<Config> = {}): Promise<void> {
       pools: [poolConfig([backendConfig("a")])],
       routes: [],
       trustedProxies: [],
+      clientConnections: { max: null, maxPerAddress: null },
       requestId: true,
       admin: { address, token: "s3cret", hosts: [] },
       workers: 2,

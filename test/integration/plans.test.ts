@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { bundleModule } from "../../src/config/bundle.ts";
 import type { PoolConfig, SocketAddress } from "../../src/config/config.ts";
 import type { Backend } from "../../src/plugin.ts";
-import { Counters, countersLength } from "../../src/pool/counters.ts";
+import type { Counters } from "../../src/pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../../src/pool/shared-memory.ts";
 import { createClock } from "../../src/process/clock.ts";
 import type { FromWorker, Plan, PlannedStrategy } from "../../src/process/messages.ts";
 import { probeAddress } from "../../src/process/ports.ts";
 import { RowTable } from "../../src/process/row-table.ts";
 import { Worker } from "../../src/process/worker.ts";
+import { layOutWorkerMemory } from "../../src/process/worker-memory.ts";
 import { type FakeBackend, startFakeBackend } from "../_support/fake-backend.ts";
 import { backendConfig, poolConfig } from "../_support/pools.ts";
 import { connectRaw } from "../_support/raw-client.ts";
@@ -78,14 +79,15 @@ beforeEach(async () => {
   writeFileSync(file, `${STRATEGY}// ${folder}\nexport const own = ${JSON.stringify(folder)};`);
   const module = { kind: "file", source: file, ...(await bundleModule(file, folder)) } as const;
   strategy = { module, description: { name: "watcher", version: module.version, source: file } };
-  memory = createSharedMemory(countersLength(shape) * Int32Array.BYTES_PER_ELEMENT);
-  counters = new Counters(memory.view, shape);
+  const layout = layOutWorkerMemory(shape);
+  memory = createSharedMemory(layout.words * Int32Array.BYTES_PER_ELEMENT);
+  counters = layout.counters(memory.view);
   rows = new RowTable(counters);
   answers = [];
   running = [];
   generation = 0;
   worker = new Worker({
-    setup: { index: 0, counters: { handle: memory.handle, shape }, seed: 1 },
+    setup: { index: 0, counters: { handle: memory.handle, shape }, seed: 1, instance: "a1b2c3d4" },
     tell: (message) => void answers.push(message),
     observer: null,
     now,
@@ -124,6 +126,7 @@ function makePlan(listen: readonly SocketAddress[], pool: PoolConfig): Plan {
     pools: [pool],
     routes: [],
     trustedProxies: [],
+    clientConnections: { max: null, maxPerAddress: null },
     requestId: true,
   };
   const assigned = rows.assign([pool]);

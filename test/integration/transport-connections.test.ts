@@ -1,3 +1,4 @@
+/** The transport's connections: kept, reused, ended, and those that cannot be made. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +30,7 @@ afterEach(() => {
 });
 
 describe("keep-alive", () => {
-  test("a thousand requests one after the other share one connection (F01)", async () => {
+  test("a thousand requests one after the other share one connection [F01]", async () => {
     const backend = start((request) => request.target);
     const transport = transportTo(backend);
     for (let i = 0; i < 1000; i++) {
@@ -100,7 +101,7 @@ describe("keep-alive", () => {
   test.each([
     ["Connection: close", [["Connection", "close"]], "HTTP/1.1"],
     ["HTTP/1.0", [], "HTTP/1.0"],
-  ] as const)("%s is not kept (F06)", async (_what, fields, version) => {
+  ] as const)("%s is not kept [F06]", async (_what, fields, version) => {
     const lines = [
       `${version} 200 OK`,
       ...fields.map(([name, value]) => `${name}: ${value}`),
@@ -211,7 +212,7 @@ describe("a connection that the backend closed while idle", () => {
     expect(backend.connections).toBe(3);
   });
 
-  test("with a response that nobody asked for is thrown away with it (R05)", async () => {
+  test("with a response that nobody asked for is thrown away with it [R05]", async () => {
     const backend = start((request) => request.target);
     const emptied = Promise.withResolvers<void>();
     const transport = transportTo(backend, {
@@ -227,7 +228,7 @@ describe("a connection that the backend closed while idle", () => {
     expect(backend.connections).toBe(2);
   });
 
-  test("at the moment of use is a stale one: the request may go out once more (F03)", async () => {
+  test("at the moment of use is a stale one: the request may go out once more [F03]", async () => {
     const backend = start((request) =>
       request.index === 0 ? "ok" : { raw: [], afterwards: "fin" },
     );
@@ -245,7 +246,7 @@ describe("a connection that the backend closed while idle", () => {
     expect(transport.openConnections).toBe(0);
   });
 
-  test("but a fresh one that ends without a word is not stale (F04)", async () => {
+  test("but a fresh one that ends without a word is not stale [F04]", async () => {
     for (const then of ["fin", "reset"] as const) {
       const backend = start(() => ({ raw: [], afterwards: then }));
       const error = await errorOf(transportTo(backend).send(bodyless()).response);
@@ -288,13 +289,13 @@ describe("a backend that cannot be reached", () => {
   });
 
   test("a name that does not exist, a unix socket that does not exist, a port that cannot be", async () => {
-    for (const address of [
-      { hostname: "does-not-exist.invalid", port: 80 },
-      { unix: join(tmpdir(), "leastwise-no-such-socket") },
-      { hostname: "127.0.0.1", port: 99_999 },
-    ]) {
+    for (const [code, address] of [
+      ["dns_failed", { hostname: "does-not-exist.invalid", port: 80 }],
+      ["connect_refused", { unix: join(tmpdir(), "leastwise-no-such-socket") }],
+      ["connect_refused", { hostname: "127.0.0.1", port: 99_999 }],
+    ] as const) {
       const error = await errorOf(transportTo({ address }).send(bodyless()).response);
-      expect(error).toMatchObject({ code: "connect_refused", outcome: "connect", retry: "always" });
+      expect(error).toMatchObject({ code, outcome: "connect", retry: "always" });
     }
   });
 
@@ -334,7 +335,7 @@ describe("a backend that cannot be reached", () => {
     });
   });
 
-  test("a full backlog: the connect times out, and after a few of them the next is not even tried (G02)", async () => {
+  test("a full backlog: the connect times out, and after a few of them the next is not even tried [G02]", async () => {
     const full = await fullBacklog();
     open.push(full);
     const transport = transportTo(full, { connectMs: 50 });

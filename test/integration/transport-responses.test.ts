@@ -1,8 +1,17 @@
+/** Responses over a real socket, good and broken ones, as the transport hands them on. */
 import { describe, expect, test } from "bun:test";
 import { ProxyError } from "../../src/errors.ts";
 import { TransportError } from "../../src/transport/transport-error.ts";
 import type { FakeReply, FakeWire } from "../_support/fake-backend.ts";
-import { bodyless, errorOf, fetchText, readAll, transportTo } from "../_support/transport.ts";
+import {
+  bodyless,
+  errorOf,
+  fetchText,
+  readAll,
+  ScriptedReader,
+  transportTo,
+  withBody,
+} from "../_support/transport.ts";
 import { useFakeBackends } from "../_support/fake-backends.ts";
 
 const start = useFakeBackends();
@@ -52,7 +61,7 @@ describe("a response", () => {
     expect(backend.connections).toBe(1);
   });
 
-  test("to HEAD, a 204 and a 304 has no body, and the connection is kept (E12, E13)", async () => {
+  test("to HEAD, a 204 and a 304 has no body, and the connection is kept [E12, E13]", async () => {
     const replies: Record<string, FakeReply> = {
       "/head": { body: "x".repeat(1000) },
       "/head-chunked": { body: "x", chunked: true },
@@ -72,7 +81,7 @@ describe("a response", () => {
     expect(backend.connections).toBe(1);
   });
 
-  test("after interim ones is the final one (E20)", async () => {
+  test("after interim ones is the final one [E20]", async () => {
     const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
     const backend = start(() => ({
       raw: ["HTTP/1.1 100 Continue\r\n\r\n", hints, `${OK}Content-Length: 2\r\n\r\nok`],
@@ -82,7 +91,7 @@ describe("a response", () => {
     expect(transport.idleConnections).toBe(1);
   });
 
-  test("without a length is complete with a FIN and broken with a reset (E11)", async () => {
+  test("without a length is complete with a FIN and broken with a reset [E11]", async () => {
     const fin = start(() => ({ raw: [`${OK}\r\n`, "to the end"], afterwards: "fin" }));
     const transport = transportTo(fin);
     expect(await fetchText(transport, bodyless())).toEqual({ status: 200, text: "to the end" });
@@ -104,13 +113,30 @@ describe("a response", () => {
     });
   });
 
+  // The write that fails takes the reset with it, and Bun then tells of a clean end.
+  test("without a length and with a reset under a request that is still being sent is broken [E11]", async () => {
+    const backend = start({ answerAt: "head", handler: () => undefined });
+    const body = new ScriptedReader();
+    const exchange = transportTo(backend).send(withBody(body, null));
+    await body.give("first");
+    await backend.until(() => backend.requests[0]?.text === "first");
+    await body.asked;
+    const [wire] = backend.wires;
+    void wire?.write(`${OK}\r\nto the en`);
+    wire?.reset();
+    await body.give("second");
+    const response = await exchange.response.catch((error: Error) => error);
+    const error = response instanceof Error ? response : await errorOf(readAll(response));
+    expect(error).toMatchObject({ code: "reset", retry: "never" });
+  });
+
   test.each([
     ["Content-Length", `${OK}Content-Length: 10\r\n\r\nhello`],
     ["in a chunk", `${OK}Transfer-Encoding: chunked\r\n\r\na\r\nhello`],
     ["after a chunk", `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`],
     ["in the last CRLF", `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n`],
   ])(
-    "cut short (%s) gives what there is and then breaks, by FIN and by reset (E09)",
+    "cut short (%s) gives what there is and then breaks, by FIN and by reset [E09]",
     async (_where, sent) => {
       for (const how of ["fin", "reset"] as const) {
         const read = Promise.withResolvers<void>();
@@ -131,7 +157,7 @@ describe("a response", () => {
     },
   );
 
-  test("cut short before its first body byte breaks as well (E10)", async () => {
+  test("cut short before its first body byte breaks as well [E10]", async () => {
     const backend = start(() => ({ raw: [`${OK}Content-Length: 10\r\n\r\n`], afterwards: "fin" }));
     const response = await transportTo(backend).send(bodyless()).response;
     expect(await errorOf(readAll(response))).toMatchObject({ outcome: "truncated" });
@@ -146,24 +172,27 @@ describe("a response", () => {
     ["an upgrade nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"],
     ["an endless head", `${OK}X: ${"x".repeat(700_000)}`],
     ["endless interim responses", "HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000)],
-  ])("with %s is refused, and its connection closed (R01-R12)", async (_what, sent) => {
-    const ended = Promise.withResolvers<string>();
-    const backend = start(async (_request, wire) => {
-      await wire.write(sent);
-      ended.resolve(await wire.closed);
-    });
-    const transport = transportTo(backend);
-    const error = await errorOf(transport.send(bodyless()).response);
-    expect(error).toBeInstanceOf(TransportError);
-    expect(error).toMatchObject({
-      code: "bad_response",
-      outcome: "invalid",
-      retry: "never",
-      source: "backend",
-    });
-    expect(transport.openConnections).toBe(0);
-    expect(await ended.promise).toBe("reset");
-  });
+  ])(
+    "with %s is refused, and its connection closed [R01, R02, R06, R08, R09, R11, R12]",
+    async (_what, sent) => {
+      const ended = Promise.withResolvers<string>();
+      const backend = start(async (_request, wire) => {
+        await wire.write(sent);
+        ended.resolve(await wire.closed);
+      });
+      const transport = transportTo(backend);
+      const error = await errorOf(transport.send(bodyless()).response);
+      expect(error).toBeInstanceOf(TransportError);
+      expect(error).toMatchObject({
+        code: "bad_response",
+        outcome: "invalid",
+        retry: "never",
+        source: "backend",
+      });
+      expect(transport.openConnections).toBe(0);
+      expect(await ended.promise).toBe("reset");
+    },
+  );
 
   test("with a malformed chunk breaks where it is malformed", async () => {
     const backend = start(() => ({
@@ -184,7 +213,7 @@ describe("a response", () => {
     ["a 304", "GET", "HTTP/1.1 304 X\r\n\r\n"],
     ["the answer to HEAD", "HEAD", `${OK}Content-Length: 2\r\n\r\n`],
   ])(
-    "with bytes after %s is delivered clean, and they never reach another request (R04)",
+    "with bytes after %s is delivered clean, and they never reach another request [R04]",
     async (_what, method, message) => {
       const evil = `${OK}Content-Length: 4\r\n\r\nEVIL`;
       const backend = start((request) =>
@@ -216,7 +245,7 @@ describe("a reader that does not read", () => {
     }
   }
 
-  test("holds the backend back, and gets everything when it reads (E02)", async () => {
+  test("holds the backend back, and gets everything when it reads [E02]", async () => {
     const sent = { bytes: 0 };
     const backend = start((_request, wire) => flood(wire, sent));
     const transport = transportTo(backend);

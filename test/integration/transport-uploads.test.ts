@@ -46,7 +46,7 @@ describe("a request body", () => {
     expect(backend.refused).toEqual([]);
   });
 
-  test("does not hold back the head (E01)", async () => {
+  test("does not hold back the head [E01]", async () => {
     const backend = start({ answerAt: "head", handler: () => null });
     const body = new ScriptedReader();
     const exchange = transportTo(backend).send(withBody(body, null));
@@ -103,7 +103,7 @@ describe("a request body", () => {
     }
   });
 
-  test("streams while the response streams (E25)", async () => {
+  test("streams while the response streams [E25]", async () => {
     const backend = start({
       answerAt: "head",
       handler: async (request, wire) => {
@@ -134,7 +134,7 @@ describe("a request body that breaks", () => {
     ["with its length", 100],
     ["chunked", null],
   ])(
-    "(%s) never looks complete to the backend, and its connection is gone (E07)",
+    "(%s) never looks complete to the backend, and its connection is gone [E07]",
     async (_how, length) => {
       const backend = start({ answerAt: "head", handler: () => null });
       const transport = transportTo(backend);
@@ -215,7 +215,7 @@ describe("a request body that breaks", () => {
   });
 });
 
-describe("an answer before the request is whole (E06)", () => {
+describe("an answer before the request is whole [E06]", () => {
   test("is delivered; the upload is stopped and the connection not used again", async () => {
     const backend = start({
       answerAt: "head",
