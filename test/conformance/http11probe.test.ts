@@ -36,8 +36,6 @@ const REFUSED: Readonly<Record<string, string>> = {
 const NOT_DONE: Readonly<Record<string, string[]>> = {
   501: [
     "COMP-METHOD-CONNECT",
-    "COMP-METHOD-TRACE",
-    "COMP-TRACE-WITH-BODY",
     "COMP-UPGRADE-INVALID-VER",
     "COMP-UPGRADE-POST",
     "COMP-UPGRADE-UNKNOWN",
