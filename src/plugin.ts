@@ -125,12 +125,38 @@ export interface StrategyLogger {
   error(message: string): void;
 }
 
+/** Text is cut after 256 characters; a number must be finite. */
+export type SpanValue = string | number | boolean;
+
+/**
+ * Says something about the attempt whose `score`, `pick`, `onStart`, `onResponse` or `onEnd` is running,
+ * in its trace. Elsewhere, after an `await`, and for requests that are not traced it does nothing.
+ *
+ * Names are 1 to 64 letters, digits, `_`, `.` and `-`, beginning with a letter; the trace shows them
+ * after `leastwise.plugin.`. An attempt takes 32 attributes and events, an event 16 attributes.
+ */
+export interface StrategySpan {
+  setAttribute(name: string, value: SpanValue): void;
+  addEvent(name: string, attributes?: Readonly<Record<string, SpanValue>>): void;
+}
+
+export interface StrategyCounter {
+  /** `n` is 1 unless given, finite and not negative. */
+  add(n?: number): void;
+}
+
 /** What a strategy instance gets from its host. Take the clock and randomness from here, or it cannot be simulated. */
 export interface StrategyEnv<Options = void> {
   /** The pool's name. */
   readonly pool: string;
   readonly options: Options;
   readonly log: StrategyLogger;
+  readonly span: StrategySpan;
+  /**
+   * A count of the strategy's own, shown among the metrics; all workers' are added up. The same name gives
+   * the same counter. At most 32 names, like those of `span`; further ones count nothing, which is logged.
+   */
+  counter(name: string): StrategyCounter;
   /** Monotonic milliseconds. */
   now(): number;
   /** Uniform in [0, 1), seeded per worker. */

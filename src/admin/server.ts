@@ -53,13 +53,21 @@ export interface AdminFacts {
   ready(): boolean;
   pools(): Promise<PoolStatus[]>;
   workers(): Promise<WorkerStatus[]>;
+  /** In the format that the Accept field likes best; null: the request has none. */
+  metrics(accept: string | null): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-type Route = (facts: AdminFacts) => Promise<Response> | Response;
+type Route = (facts: AdminFacts, request: Request) => Promise<Response> | Response;
 
 const ROUTES: Readonly<Record<string, Route>> = {
   "/-/healthy": () => text(200, "ok"),
   "/-/ready": (facts) => (facts.ready() ? text(200, "ready") : text(503, "not ready")),
+  "/metrics": async (facts, request) => {
+    const { contentType, body } = await facts.metrics(request.headers.get("accept"));
+    return new Response(body, {
+      headers: { "content-type": contentType, "cache-control": "no-store", vary: "accept" },
+    });
+  },
   "/api/v1/pools": async (facts) => Response.json(await facts.pools()),
   "/api/v1/workers": async (facts) => Response.json(await facts.workers()),
 };
@@ -80,7 +88,7 @@ export function serveAdmin(config: AdminConfig, facts: AdminFacts): { stop(): vo
       if (request.method !== "GET" && request.method !== "HEAD") {
         return problem(405, `${request.method} is not allowed here; GET is`);
       }
-      return route(facts);
+      return route(facts, request);
     },
     error: () => problem(500, "the admin API failed"),
   };

@@ -88,7 +88,9 @@ function mayRepeat({ failure, method, bodyReplayable }: FailedAttempt): boolean 
 }
 
 /** Garbage and truncation are answers of a kind: another backend would not get the same question. */
-function retryReason(outcome: TransportError["outcome"]): RetryReason | null {
+export function retryReason(
+  outcome: TransportError["outcome"],
+): Exclude<RetryReason, `${number}`> | null {
   switch (outcome) {
     case "connect":
     case "reset":

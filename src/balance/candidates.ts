@@ -66,6 +66,32 @@ function selectFromSome({ backends, counters }: Pool, tried: Tried): Selection {
   return { candidates, failOpen, none: null };
 }
 
+/** Why a backend is not among the candidates. */
+export type Exclusion = "draining" | "down" | "ejected" | "tried" | "full";
+
+/** For a backend that is no candidate of a selection with these `tried` and this `failOpen`. */
+export function exclusionOf(
+  { counters }: Pool,
+  backend: PoolBackend,
+  tried: Tried,
+  failOpen: boolean,
+): Exclusion {
+  const row = rowOf(backend);
+  if (counters.draining(row)) return "draining";
+  if (isProbeDown(counters, row)) return "down";
+  // Before `ejected`: it may be this request's own attempt that it was ejected for.
+  if (tried.has(backend)) return "tried";
+  if (!failOpen && isEjected(counters, row)) return "ejected";
+  // At its limit, or another worker took the last place a moment ago.
+  return "full";
+}
+
+export function countEjected({ backends, counters }: Pool): number {
+  let ejected = 0;
+  for (const backend of backends) if (isEjected(counters, rowOf(backend))) ejected++;
+  return ejected;
+}
+
 const NOBODY: readonly PoolBackend[] = [];
 
 function nobody(none: NoCandidates, failOpen = false): Selection {

@@ -1,9 +1,12 @@
 import type { Candidates, RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { PendingNotes } from "../strategy/attempt-notes.ts";
 import type { StrategyHost } from "../strategy/host.ts";
+import { PickRecord } from "../strategy/pick-record.ts";
 import { type Admission, admit } from "./admission.ts";
 import { type NoCandidates, selectCandidates } from "./candidates.ts";
+import { type Decision, explain } from "./decision.ts";
 
 /** A backend that was picked, with the right to send to it. */
 export interface Placement {
@@ -13,6 +16,12 @@ export interface Placement {
   readonly candidates: number;
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
+  /** Milliseconds that picking took; 0 unless a clock was given. */
+  readonly pickMs: number;
+  /** Null unless it was wanted, as are the notes. */
+  readonly decision: Decision | null;
+  /** What the strategy said about the attempt while it picked. */
+  readonly notes: PendingNotes | null;
 }
 
 /** Why a request has no backend; `refused` is the strategy's own word. */
@@ -27,6 +36,9 @@ export interface PlacementOptions {
   /** 1 for the first. */
   readonly attempt: number;
   readonly tried: ReadonlySet<PoolBackend>;
+  /** Null: nobody wants to know how long picking takes. */
+  readonly now: (() => number) | null;
+  readonly wantsDecision: boolean;
 }
 
 /**
@@ -34,7 +46,9 @@ export interface PlacementOptions {
  * and the strategy asked again, for the same attempt.
  */
 export function place(options: PlacementOptions): Placement | NoPlacement {
-  const { pool, host, worker, request, attempt, tried } = options;
+  const { pool, host, worker, request, attempt, tried, now, wantsDecision } = options;
+  const record = wantsDecision ? new PickRecord() : null;
+  let pickMs = 0;
   let dropped: Set<PoolBackend> | null = null;
   for (let lastLook = false; ;) {
     const { candidates, failOpen, none } = selectCandidates(pool, dropped ?? tried);
@@ -46,12 +60,26 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
     }
     if (none !== null) return none;
     const context = Object.freeze({ request, attempt, failOpen });
-    const pick = host.pick(candidates as unknown as Candidates, context);
+    const startedAt = now === null ? 0 : now();
+    const pick = host.pick(candidates as unknown as Candidates, context, record);
+    if (now !== null) pickMs += now() - startedAt;
     if (pick.backend === null) return "refused";
     const backend = pick.backend as PoolBackend;
+    const decision =
+      record === null
+        ? null
+        : explain({ pool, candidates, scores: record.scores, tried, failOpen });
     const admission = admit(pool, backend, worker, failOpen);
     if (admission !== null) {
-      return { backend, admission, candidates: candidates.length, fallback: pick.fallback };
+      return {
+        backend,
+        admission,
+        candidates: candidates.length,
+        fallback: pick.fallback,
+        pickMs,
+        decision,
+        notes: record?.notes ?? null,
+      };
     }
     dropped ??= new Set(tried);
     dropped.add(backend);

@@ -31,7 +31,7 @@ export default defineCommand({
     process.stdout.write(
       args.json
         ? `${JSON.stringify(summarise(provisioned), null, 2)}\n`
-        : renderSummary(provisioned, process.env),
+        : renderSummary(provisioned),
     );
   },
 });

@@ -1,17 +1,26 @@
 import { formatAddress } from "../config/address.ts";
 import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
-import type { BackendConfig, PoolConfig, StrategyConfig } from "../config/config.ts";
+import type {
+  BackendConfig,
+  ExportTarget,
+  PoolConfig,
+  StrategyConfig,
+  TelemetryConfig,
+} from "../config/config.ts";
 import { formatDuration } from "../config/units.ts";
 import type { Provisioned } from "../process/provision.ts";
-import type { Environment } from "../telemetry/settings.ts";
-import { describeTarget } from "../telemetry/wanted.ts";
+import { describeTarget } from "../telemetry/export-targets.ts";
 
-/** What would run, as plain data: the configuration with everything filled in, the token left out. */
+/** What would run, as plain data: the configuration with everything filled in, secrets left out. */
 export function summarise({ config, configFile, strategies }: Provisioned) {
   const { token, ...admin } = config.admin;
   return {
     configFile,
-    config: { ...config, admin: { ...admin, token: token === null ? null : "set" } },
+    config: {
+      ...config,
+      admin: { ...admin, token: token === null ? null : "set" },
+      telemetry: withoutHeaders(config.telemetry),
+    },
     strategies: Object.fromEntries(
       Object.entries(strategies).map(([pool, { description }]) => [pool, description]),
     ),
@@ -19,16 +28,18 @@ export function summarise({ config, configFile, strategies }: Provisioned) {
 }
 
 /** The same for people, short. */
-export function renderSummary(provisioned: Provisioned, env: Environment): string {
+export function renderSummary(provisioned: Provisioned): string {
   const { config, configFile } = provisioned;
   const workers = config.workers === 1 ? "1 worker" : `${config.workers} workers`;
   const backends = countBackends(config);
-  const traces = describeTarget(env);
+  const traces = describeTarget(config.telemetry, "traces");
+  const metrics = describeTarget(config.telemetry, "metrics");
   const lines = [
     `ok: ${configFile ?? "no config file"}`,
     `listen   ${config.listen.map(({ address }) => formatAddress(address)).join(", ")} with ${workers}`,
     `admin    ${formatAddress(config.admin.address)}`,
     `traces   ${traces === null ? "off" : `to ${traces}`}`,
+    `metrics  ${metrics === null ? "at /metrics of the admin address" : `to ${metrics}, and at /metrics of the admin address`}`,
     `capacity ${backends} backend${backends === 1 ? "" : "s"} over all pools, room for ${backends + SPARE_BACKENDS} after reloads`,
     ...config.pools.flatMap((pool) => renderPool(pool, provisioned)),
     ...config.routes.map(
@@ -36,6 +47,22 @@ export function renderSummary(provisioned: Provisioned, env: Environment): strin
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Headers for a collector are mostly credentials. */
+function withoutHeaders(telemetry: TelemetryConfig) {
+  const { traces, metrics } = telemetry;
+  return {
+    ...telemetry,
+    traces: traces && { ...traces, target: hidden(traces.target) },
+    metrics: metrics && { ...metrics, target: hidden(metrics.target) },
+  };
+}
+
+function hidden(target: ExportTarget) {
+  if (target === null) return null;
+  const names = Object.keys(target.headers);
+  return { ...target, headers: Object.fromEntries(names.map((name) => [name, "set"])) };
 }
 
 function renderPool(pool: PoolConfig, { strategies }: Provisioned): string[] {

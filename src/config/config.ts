@@ -17,6 +17,21 @@ export interface Config {
   /** Resolved: `auto` has become a number of at least 1. */
   readonly workers: number;
   readonly shutdown: { readonly delayMs: number; readonly graceMs: number };
+  readonly telemetry: TelemetryConfig;
+  /** Null: none. */
+  readonly accessLog: AccessLogConfig | null;
+}
+
+export interface AccessLogConfig {
+  readonly log: "errors" | "all";
+  /** Absolute; null: stderr. */
+  readonly file: string | null;
+  /** `auto`: text on a terminal, JSON elsewhere. */
+  readonly format: "auto" | "json" | "text";
+  /** Keys of the query whose values are not written, beside those that never are. Lower case. */
+  readonly redactQuery: readonly string[];
+  /** Fields of the request that are written too. Lower case, none of them a credential. */
+  readonly requestHeaders: readonly string[];
 }
 
 /** A TCP address or the path of a unix socket. */
@@ -171,4 +186,82 @@ export interface AdminConfig {
   readonly token: string | null;
   /** Host names beside the loopback ones that may be used to reach it. */
   readonly hosts: readonly string[];
+}
+
+/** What is traced and counted, and where it goes: the file with the `OTEL_*` variables on top. */
+export interface TelemetryConfig {
+  /**
+   * Whose trace context is continued: that of peers on loopback and private addresses and of
+   * `trustedProxies`, everybody's, or nobody's.
+   */
+  readonly trust: "private" | "always" | "never";
+  /** Whether trace context is read from clients and sent to backends. */
+  readonly propagate: boolean;
+  /** Methods that may be an attribute's value; null: those of the RFCs. */
+  readonly knownMethods: readonly string[] | null;
+  readonly serviceName: string;
+  readonly resourceAttributes: Readonly<Record<string, string>>;
+  /** Which of the SDK's own messages are logged. */
+  readonly logLevel: SdkLogLevel;
+  /** Null: no spans. */
+  readonly traces: TracesConfig | null;
+  /** Null: nothing is pushed; `/metrics` is served all the same. */
+  readonly metrics: MetricsConfig | null;
+}
+
+export type SdkLogLevel = "none" | "error" | "warn" | "info" | "debug" | "verbose" | "all";
+
+/** Null: the console. */
+export type ExportTarget = OtlpConfig | null;
+
+export interface OtlpConfig {
+  readonly protocol: "http/protobuf" | "http/json" | "grpc";
+  /** With the signal's path; of gRPC only scheme, host and port count. */
+  readonly url: string;
+  /** Names are in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** For one export with all its tries. */
+  readonly timeoutMs: number;
+  readonly compression: "none" | "gzip";
+  /** Files in PEM, by absolute path; null: the system's authorities, and no client certificate. */
+  readonly certificate: string | null;
+  readonly clientKey: string | null;
+  readonly clientCertificate: string | null;
+}
+
+export interface TracesConfig {
+  readonly target: ExportTarget;
+  readonly sampler: Sampler;
+  /** For the samplers that end in `traceidratio`. */
+  readonly ratio: number;
+  readonly batch: {
+    readonly delayMs: number;
+    readonly timeoutMs: number;
+    /** Spans that wait or are being sent, per worker; what comes on top is dropped. */
+    readonly maxQueue: number;
+    readonly maxBatch: number;
+  };
+  readonly limits: {
+    readonly attributes: number;
+    /** Null: no limit. */
+    readonly attributeLength: number | null;
+    readonly events: number;
+    readonly links: number;
+    readonly eventAttributes: number;
+    readonly linkAttributes: number;
+  };
+}
+
+export type Sampler =
+  | "always_on"
+  | "always_off"
+  | "traceidratio"
+  | "parentbased_always_on"
+  | "parentbased_always_off"
+  | "parentbased_traceidratio";
+
+export interface MetricsConfig {
+  readonly target: ExportTarget;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
 }

@@ -26,6 +26,15 @@ export function isRuledName(name: string): boolean {
   return !OURS.includes(name.toLowerCase());
 }
 
+/** Fields that no log may hold. */
+const CREDENTIALS = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+
+export const loggedNameForms = `a header name other than ${CREDENTIALS.join(", ")}`;
+
+export function isCredential(name: string): boolean {
+  return CREDENTIALS.includes(name.toLowerCase());
+}
+
 /** Whether two of the names differ in case only. */
 export function repeatsName(values: Readonly<Record<string, string>>): boolean {
   const names = Object.keys(values).map((name) => name.toLowerCase());

@@ -25,6 +25,8 @@ export interface Overlaid {
   readonly problems: readonly Problem[];
   /** What strategy files are relative to: the file's folder, or where the flag with them was typed. */
   readonly baseDir: string;
+  /** What other files are relative to: the file's folder. */
+  readonly configDir: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -83,7 +85,7 @@ export function overlay(
   const origins = new Map<string, string>();
   const fileDir = context.file === null ? context.cwd : dirname(context.file);
   if (raw !== undefined && (typeof raw !== "object" || raw === null || Array.isArray(raw))) {
-    return { raw, origins, problems, baseDir: fileDir };
+    return { raw, origins, problems, baseDir: fileDir, configDir: fileDir };
   }
   const result: Record<string, unknown> = { ...raw };
 
@@ -115,7 +117,13 @@ export function overlay(
     }
   }
   const isTyped = origins.has("pools.default.strategy");
-  return { raw: result, origins, problems, baseDir: isTyped ? context.cwd : fileDir };
+  return {
+    raw: result,
+    origins,
+    problems,
+    baseDir: isTyped ? context.cwd : fileDir,
+    configDir: fileDir,
+  };
 }
 
 /** Names the flag or variable where it, and not the file, is to blame. */

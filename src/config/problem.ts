@@ -60,8 +60,10 @@ function describeIssue(issue: Issue, root: unknown, at: readonly PropertyKey[]):
 }
 
 function describe(issue: Issue, found: unknown, path: readonly PropertyKey[]): string {
-  // A token must not reach a log by way of its mistakes.
-  const shown = path.at(-1) === "token" && typeof found === "string" ? "a text" : show(found);
+  // A token must not reach a log by way of its mistakes, nor what a collector is told to know us by.
+  const isSecret =
+    path.at(-1) === "token" || (path[0] === "telemetry" && path.at(-2) === "headers");
+  const shown = isSecret && typeof found === "string" ? "a text" : show(found);
   const reason =
     issue.code === "custom" && typeof issue.params?.["reason"] === "string"
       ? ` (${issue.params["reason"]})`

@@ -1,6 +1,7 @@
 import { resolve as resolvePath } from "node:path";
 import { ConfigError, type Problem } from "../errors.ts";
 import type {
+  AccessLogConfig,
   BackendConfig,
   Config,
   ListenConfig,
@@ -13,10 +14,13 @@ import { describeIssues, formatPath } from "./problem.ts";
 import { findReferenceProblems, findStrategyProblem, readStrategies } from "./references.ts";
 import { type ConfigOutput, configSchema, type ParsedBackend, type PoolOutput } from "./schema.ts";
 import { isStrategyFile } from "./strategy-file.ts";
+import { fillTelemetry } from "./telemetry-settings.ts";
 
 export interface ResolveContext {
   /** Absolute folder that strategy files are relative to. */
   readonly baseDir: string;
+  /** Absolute folder that other files are relative to. Default: the same. */
+  readonly configDir?: string;
   /** Processors that this process may use. */
   readonly cpus: number;
   /** As `process.platform` has it. */
@@ -76,6 +80,27 @@ function fill(data: ConfigOutput, context: ResolveContext): Config {
     },
     workers: data.workers === "auto" ? autoWorkers(context) : data.workers,
     shutdown: { delayMs: data.shutdown.delay, graceMs: data.shutdown.grace },
+    telemetry: fillTelemetry(data.telemetry, context.configDir ?? context.baseDir),
+    accessLog: fillAccessLog(data.accessLog, context),
+  };
+}
+
+function fillAccessLog(
+  accessLog: ConfigOutput["accessLog"],
+  { baseDir, configDir = baseDir }: ResolveContext,
+): AccessLogConfig | null {
+  if (!("format" in accessLog)) {
+    const { log } = accessLog;
+    if (log === "off") return null;
+    return { log, file: null, format: "auto", redactQuery: [], requestHeaders: [] };
+  }
+  const { log, file, format, redactQuery, requestHeaders } = accessLog;
+  return {
+    log,
+    file: file === undefined ? null : resolvePath(configDir, file),
+    format,
+    redactQuery: redactQuery.map((key) => key.toLowerCase()),
+    requestHeaders: requestHeaders.map((name) => name.toLowerCase()),
   };
 }
 

@@ -8,12 +8,21 @@ import {
 } from "./address.ts";
 import { type BackendUrl, parseBackendUrl } from "./backend-url.ts";
 import type { SocketAddress } from "./config.ts";
-import { isRuledName, repeatsName, ruledNameForms } from "./header-rules.ts";
+import {
+  isCredential,
+  isRuledName,
+  loggedNameForms,
+  repeatsName,
+  ruledNameForms,
+} from "./header-rules.ts";
 import { parseStatusRanges, statusForms } from "./status-ranges.ts";
+import { telemetry } from "./telemetry-schema.ts";
 import { parseTrustedProxy } from "./trusted-proxy.ts";
 import {
   duration,
   fraction,
+  headerName,
+  headerValue,
   integer,
   listOf,
   oneOf,
@@ -35,12 +44,6 @@ const adminAddressText = parsedText(addressForms, parseAdminAddress);
 const hostName = text(
   "a host name without scheme, port or path",
   /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/,
-);
-const headerName = text("a header name", /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);
-// What is written byte by byte must be bytes: cut to one, U+010A would be a line feed.
-const headerValue = text(
-  "a header value without line breaks and other control characters, none above U+00FF",
-  /^[\t\x20-\x7e\x80-\xff]*$/,
 );
 const requestPath = text(
   "a path that starts with /, in printable ASCII without spaces and #, the rest percent-encoded",
@@ -258,6 +261,38 @@ const route = section({
   }),
 });
 
+const accessLog = z.union(
+  [
+    oneOf(["off", "errors", "all"]).transform((log) => ({ log })),
+    section({
+      log: oneOf(["errors", "all"]).default("errors"),
+      file: text("the path of a file", /^[^\0]*[^\0/]$/)
+        .optional()
+        .meta({
+          description: "Relative to this file; SIGHUP opens it anew. stderr unless given.",
+        }),
+      format: oneOf(["auto", "json", "text"])
+        .default("auto")
+        .meta({ description: "auto: text on a terminal, JSON elsewhere." }),
+      redactQuery: listOf(text("a key of the query", /./), "a list of keys of the query")
+        .default([])
+        .meta({
+          description: "Keys of the query whose values are not written, beside signatures.",
+        }),
+      requestHeaders: listOf(
+        headerName.refine((name) => !isCredential(name), { error: loggedNameForms }),
+        "a list of header names",
+      )
+        .default([])
+        .meta({ description: "Header fields of the request that are written too." }),
+    }),
+  ],
+  {
+    error:
+      '"off", "errors", "all" or an object with log, file, format, redactQuery, requestHeaders',
+  },
+);
+
 const connectionForms = '"auto" or a whole number of at least 1';
 const workerForms = '"auto" or a whole number from 1 to 1024';
 
@@ -324,6 +359,10 @@ export const configSchema = section({
       .prefault("30s")
       .meta({ description: "For requests in flight to finish." }),
   }).prefault({}),
+  telemetry: telemetry.prefault({}),
+  accessLog: accessLog
+    .prefault("errors")
+    .meta({ description: "One line per request: of those that went wrong, of all, or of none." }),
   $schema: z.string({ error: "a text" }).optional().meta({ description: "For editors." }),
 });
 

@@ -24,6 +24,26 @@ export interface UserConfig {
   /** Default `"auto"`: as many as this process may use processors; elsewhere than on Linux 1, and more is an error. */
   readonly workers?: "auto" | number | undefined;
   readonly shutdown?: UserShutdown | undefined;
+  /** Traces and metrics by OTLP. The `OTEL_*` variables say the same and win. Default: off. */
+  readonly telemetry?: UserTelemetry | undefined;
+  /**
+   * One line per request: of those that went wrong (`"errors"`), of all, or of none. Default
+   * `"errors"`, to stderr.
+   */
+  readonly accessLog?: "off" | "errors" | "all" | UserAccessLog | undefined;
+}
+
+export interface UserAccessLog {
+  /** Default `"errors"`: 5xx, answers of our own, those that broke, and clients that went away. */
+  readonly log?: "errors" | "all" | undefined;
+  /** Relative to the config file; appended to, and opened anew on SIGHUP. Default: stderr. */
+  readonly file?: string | undefined;
+  /** Default `"auto"`: text on a terminal, one JSON object per line elsewhere. */
+  readonly format?: "auto" | "json" | "text" | undefined;
+  /** Keys of the query whose values are not written, beside those of signatures, whatever their case. */
+  readonly redactQuery?: readonly string[] | undefined;
+  /** Header fields of the request that are written too, such as `"user-agent"`; not credentials. */
+  readonly requestHeaders?: readonly string[] | undefined;
 }
 
 /** Where clients connect. Port 0 takes any free port. */
@@ -197,4 +217,117 @@ export interface UserShutdown {
   readonly delay?: string | undefined;
   /** For requests in flight to finish. Default `"30s"`. */
   readonly grace?: string | undefined;
+}
+
+/** Nothing is sent until an endpoint or an exporter is named. */
+export interface UserTelemetry {
+  /** `OTEL_SDK_DISABLED`. Default false. */
+  readonly disabled?: boolean | undefined;
+  /**
+   * Whose trace context is continued: `"private"`, that of peers on loopback and private addresses
+   * and of `trustedProxies`; `"always"`; `"never"`. From anyone else a new trace starts, linked to
+   * theirs. Default `"private"`.
+   */
+  readonly trust?: "private" | "always" | "never" | undefined;
+  /** `OTEL_SERVICE_NAME`. Default `"leastwise"`. */
+  readonly serviceName?: string | undefined;
+  /** `OTEL_RESOURCE_ATTRIBUTES`. */
+  readonly resourceAttributes?: { readonly [name: string]: string } | undefined;
+  /** `OTEL_PROPAGATORS`. Default `["tracecontext", "baggage"]`. */
+  readonly propagators?: readonly ("tracecontext" | "baggage" | "none")[] | undefined;
+  /**
+   * `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`: all others are `_OTHER` in attributes. Default: those
+   * of the RFCs.
+   */
+  readonly knownMethods?: readonly string[] | undefined;
+  /** `OTEL_LOG_LEVEL`: which messages of the OpenTelemetry SDK are logged. Default `"warn"`. */
+  readonly logLevel?: "none" | "error" | "warn" | "info" | "debug" | "verbose" | "all" | undefined;
+  readonly traces?: UserTraces | undefined;
+  readonly metrics?: UserMetrics | undefined;
+  /** For traces and metrics. */
+  readonly otlp?: UserOtlp | undefined;
+}
+
+export interface UserTraces {
+  /** `OTEL_TRACES_EXPORTER`. Default `"otlp"` as soon as an endpoint is named. */
+  readonly exporter?: "otlp" | "console" | "none" | undefined;
+  /** `OTEL_TRACES_SAMPLER`. Default `"parentbased_always_on"`, with `ratio` `"parentbased_traceidratio"`. */
+  readonly sampler?:
+    | "always_on"
+    | "always_off"
+    | "traceidratio"
+    | "parentbased_always_on"
+    | "parentbased_always_off"
+    | "parentbased_traceidratio"
+    | undefined;
+  /** `OTEL_TRACES_SAMPLER_ARG`: the share of traces that is kept, 0 to 1. Default 1. */
+  readonly ratio?: number | undefined;
+  /** `OTEL_BSP_*`, per worker. */
+  readonly batch?: UserSpanBatch | undefined;
+  /** `OTEL_SPAN_*_LIMIT` and their like. */
+  readonly limits?: UserSpanLimits | undefined;
+  /** What differs from `telemetry.otlp`. */
+  readonly otlp?: UserOtlp | undefined;
+}
+
+export interface UserSpanBatch {
+  /** Default `"5s"`. */
+  readonly delay?: string | undefined;
+  /** Default `"30s"`. */
+  readonly timeout?: string | undefined;
+  /** Spans that wait or are being sent; what comes on top is dropped and counted. Default 2048. */
+  readonly maxQueue?: number | undefined;
+  /** Default 512, or `maxQueue` where that is less. */
+  readonly maxBatch?: number | undefined;
+}
+
+export interface UserSpanLimits {
+  /** Attributes of a span. Default 128. */
+  readonly attributes?: number | undefined;
+  /** Characters of an attribute's value. Default: no limit. */
+  readonly attributeLength?: number | undefined;
+  /** Default 128. */
+  readonly events?: number | undefined;
+  /** Default 128. */
+  readonly links?: number | undefined;
+  /** Default 128. */
+  readonly eventAttributes?: number | undefined;
+  /** Default 128. */
+  readonly linkAttributes?: number | undefined;
+}
+
+export interface UserMetrics {
+  /**
+   * `OTEL_METRICS_EXPORTER`. `"prometheus"`: only `/metrics` of the admin address, which is served in
+   * any case. Default `"otlp"` as soon as an endpoint is named.
+   */
+  readonly exporter?: "otlp" | "console" | "prometheus" | "none" | undefined;
+  /** `OTEL_METRIC_EXPORT_INTERVAL`. Default `"60s"`. */
+  readonly interval?: string | undefined;
+  /** `OTEL_METRIC_EXPORT_TIMEOUT`, at most the interval. Default `"30s"`. */
+  readonly timeout?: string | undefined;
+  /** What differs from `telemetry.otlp`. */
+  readonly otlp?: UserOtlp | undefined;
+}
+
+/** `OTEL_EXPORTER_OTLP_*`; of one signal, `OTEL_EXPORTER_OTLP_TRACES_*` and `…_METRICS_*`. */
+export interface UserOtlp {
+  /**
+   * Where the collector is. `v1/traces` and `v1/metrics` are added to that of `telemetry.otlp`; that
+   * of one signal is used as it is. Default `http://localhost:4318`, with gRPC `:4317`.
+   */
+  readonly endpoint?: string | undefined;
+  /** Default `"http/protobuf"`. */
+  readonly protocol?: "http/protobuf" | "http/json" | "grpc" | undefined;
+  readonly headers?: { readonly [name: string]: string } | undefined;
+  /** For one export with all its tries. Default `"10s"`. */
+  readonly timeout?: string | undefined;
+  /** Default `"none"`. */
+  readonly compression?: "none" | "gzip" | undefined;
+  /** File with the authorities that are trusted, in PEM, relative to the config file. Default: the system's. */
+  readonly certificate?: string | undefined;
+  /** File with the key of `clientCertificate`. */
+  readonly clientKey?: string | undefined;
+  /** File with the certificate that the collector is shown. */
+  readonly clientCertificate?: string | undefined;
 }

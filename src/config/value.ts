@@ -94,3 +94,10 @@ export function sectionOrFalse<T extends z.ZodRawShape>(shape: T) {
   const keys = Object.keys(shape).join(", ");
   return z.union([z.literal(false), section(shape)], { error: `false or an object with ${keys}` });
 }
+
+export const headerName = text("a header name", /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);
+/** What is written byte by byte must be bytes: cut to one, U+010A would be a line feed. */
+export const headerValue = text(
+  "a header value without line breaks and other control characters, none above U+00FF",
+  /^[\t\x20-\x7e\x80-\xff]*$/,
+);

@@ -4,6 +4,8 @@
  * Muthukrishnan, 2005): three hashes, of which the lowest count is right unless all collide.
  */
 
+import { hash } from "node:crypto";
+
 /**
  * Counts per hash. With a thousand addresses one in five thousand is counted too high; with ten
  * thousand it is one in ten, by one or two.
@@ -16,9 +18,12 @@ const CELLS = 1 + HASHES * WIDTH;
 /** Each cell has a word for idle connections and one for busy ones. */
 const WORKER_WORDS = 2 + 2 * CELLS;
 
+/** Where an address is counted. */
+export type CensusCells = readonly number[];
+
 /** What the census counts. */
 export interface CountedConnection {
-  readonly address: string;
+  readonly cells: CensusCells;
   /** A request is under way on it. */
   readonly busy: boolean;
 }
@@ -31,14 +36,28 @@ export function censusLength(workers: number): number {
 export class ConnectionCensus {
   readonly #words: Int32Array;
   readonly #workers: number;
+  readonly #key: string;
 
-  /** Throws RangeError when `words` is too short. */
-  constructor(words: Int32Array, workers: number) {
+  /**
+   * `key` is a secret that all workers share: whoever could tell which addresses are counted together could
+   * make a client's count too high. Throws RangeError when `words` is too short.
+   */
+  constructor(words: Int32Array, workers: number, key: string) {
     if (words.length < censusLength(workers)) {
       throw new RangeError(`a census needs ${censusLength(workers)} words, got ${words.length}`);
     }
     this.#words = words;
     this.#workers = workers;
+    this.#key = key;
+  }
+
+  /** About a microsecond: to be kept by the caller. */
+  cellsOf(address: string): CensusCells {
+    const digest = hash("sha256", `${this.#key} ${address}`, "buffer");
+    return Array.from(
+      { length: HASHES },
+      (_, row) => 1 + row * WIDTH + (digest.readUInt32LE(4 * row) % WIDTH),
+    );
   }
 
   /** Open file descriptors of a worker, of whatever kind. */
@@ -55,10 +74,9 @@ export class ConnectionCensus {
   publish(worker: number, connections: Iterable<CountedConnection>): void {
     const start = this.#word(worker, ALL);
     this.#words.fill(0, start, start + 2 * CELLS);
-    for (const { address, busy } of connections) {
-      for (const cell of [ALL, ...cellsOf(address)]) {
-        Atomics.add(this.#words, this.#word(worker, cell) + Number(busy), 1);
-      }
+    for (const { cells, busy } of connections) {
+      this.#count(worker, ALL, busy);
+      for (const cell of cells) this.#count(worker, cell, busy);
     }
   }
 
@@ -67,8 +85,8 @@ export class ConnectionCensus {
   }
 
   /** Connections of one address over all workers; too high only where all hashes collide. */
-  connectionsOf(address: string): number {
-    return this.#sum(this.#cellOf(address));
+  connectionsOf(cells: CensusCells): number {
+    return this.#sum(this.#lowest(cells));
   }
 
   /**
@@ -80,8 +98,8 @@ export class ConnectionCensus {
   }
 
   /** The same for one address. */
-  excessOf(address: string, worker: number, max: number): number {
-    return this.#shareOfExcess(this.#cellOf(address), worker, max);
+  excessOf(cells: CensusCells, worker: number, max: number): number {
+    return this.#shareOfExcess(this.#lowest(cells), worker, max);
   }
 
   /** Forgets what a dead worker had. */
@@ -90,16 +108,20 @@ export class ConnectionCensus {
     this.#words.fill(0, start, start + WORKER_WORDS);
   }
 
-  /** Of the address's cells, the one with the lowest count. */
-  #cellOf(address: string): number {
-    const cells = cellsOf(address);
+  /** The one with the lowest count. */
+  #lowest(cells: CensusCells): number {
     return cells.reduce((lowest, cell) => (this.#sum(cell) < this.#sum(lowest) ? cell : lowest));
+  }
+
+  #count(worker: number, cell: number, busy: boolean): void {
+    Atomics.add(this.#words, this.#word(worker, cell) + Number(busy), 1);
   }
 
   #shareOfExcess(cell: number, worker: number, max: number): number {
     const idle = this.#overWorkers((each) => this.#idle(each, cell));
     const busy = this.#overWorkers((each) => this.#busy(each, cell));
-    const excess = Math.max(0, idle + busy - max);
+    const excess = idle + busy - max;
+    if (excess <= 0) return 0;
     const ofIdle = Math.min(excess, idle);
     return (
       this.#share(ofIdle, idle, worker, (each) => this.#idle(each, cell)) +
@@ -137,17 +159,4 @@ export class ConnectionCensus {
     for (let worker = 0; worker < this.#workers; worker++) sum += count(worker);
     return sum;
   }
-}
-
-/** FNV-1a, started differently for each hash and mixed at the end as MurmurHash3 does. */
-function cellsOf(address: string): number[] {
-  return Array.from({ length: HASHES }, (_, row) => {
-    let hash = 0x811c9dc5 + row;
-    for (let i = 0; i < address.length; i++) {
-      hash = Math.imul(hash ^ address.charCodeAt(i), 0x01000193);
-    }
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    return 1 + row * WIDTH + (((hash ^ (hash >>> 16)) >>> 0) % WIDTH);
-  });
 }

@@ -1,19 +1,19 @@
 import type { ClientConnectionsConfig } from "../config/config.ts";
 import type { Logger } from "../log.ts";
-import type { ConnectionCensus } from "../pool/connection-census.ts";
+import type { CensusCells, ConnectionCensus } from "../pool/connection-census.ts";
 import { type Trust, withoutMapping } from "../proxy/client-address.ts";
 import { chooseExcess, type ClientConnection, clientOf } from "../proxy/shedding.ts";
-import type { Endpoint, SocketCalls } from "../transport/socket-calls.ts";
-import { countDescriptors, openDescriptors, roomForClients } from "./descriptors.ts";
+import type { Endpoint } from "../transport/endpoint.ts";
+import type { SocketCalls } from "../transport/socket-calls.ts";
+import { type Descriptors, roomForClients } from "./descriptors.ts";
 
 export interface ClientConnectionsOptions {
   readonly calls: SocketCalls;
+  readonly descriptors: Descriptors;
   readonly census: ConnectionCensus;
   readonly worker: number;
-  /** Null: no limit, or unknown. */
-  readonly descriptorLimit: number | null;
-  /** TCP ports on which clients come in. */
-  readonly ports: () => ReadonlySet<number>;
+  /** Whether clients come in there. */
+  readonly isListener: (local: Endpoint) => boolean;
   /** The clients whose requests are under way. */
   readonly underWay: () => Iterable<Endpoint>;
   /** Monotonic milliseconds. */
@@ -21,18 +21,18 @@ export interface ClientConnectionsOptions {
   readonly log: Logger;
 }
 
-/** A flood brings some five connections per millisecond: in this time no more than the limit leaves room for. */
-const TICK_MS = 100;
-const DESCRIPTORS_PER_TICK_MS = 10;
 const SWEEP_MS = 250;
 /** A sweep that took long is repeated only after this many times as long: one percent of a processor. */
 const SWEEP_SPARING = 100;
 const LOG_MS = 10_000;
+const NO_LIMIT = Number.POSITIVE_INFINITY;
 
 interface Found {
   readonly descriptor: number;
   readonly peer: Endpoint;
   readonly address: string;
+  readonly trusted: boolean;
+  readonly cells: CensusCells;
   readonly since: number;
 }
 
@@ -47,30 +47,29 @@ interface Open extends Found, ClientConnection {}
 export class ClientConnections {
   readonly #options: ClientConnectionsOptions;
   readonly #room: number;
-  readonly #timer: ReturnType<typeof setInterval>;
   #limits: ClientConnectionsConfig = { max: null, maxPerAddress: null };
   #isTrusted: Trust = () => false;
   #known = new Map<number, Found>();
   #sweeps = 0;
   #nextSweepMs = 0;
+  /** Descriptors from which on there may be too many connections, as the last sweep has it. */
+  #sweepAbove = 0;
   #nextLogMs = 0;
   #closedSinceLog = 0;
+  #failed = false;
 
   constructor(options: ClientConnectionsOptions) {
     this.#options = options;
-    const { descriptorLimit } = options;
-    this.#room =
-      descriptorLimit === null ? Number.POSITIVE_INFINITY : roomForClients(descriptorLimit);
-    const tickMs = Math.min(
-      TICK_MS,
-      (descriptorLimit ?? Number.POSITIVE_INFINITY) / DESCRIPTORS_PER_TICK_MS,
-    );
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    const { limit } = options.descriptors;
+    this.#room = limit === null ? NO_LIMIT : roomForClients(limit);
   }
 
+  /** The next `tick` looks at every connection. */
   setLimits(limits: ClientConnectionsConfig, isTrusted: Trust): void {
     this.#limits = limits;
     this.#isTrusted = isTrusted;
+    this.#known.clear();
+    this.#nextSweepMs = 0;
   }
 
   /** Connections of clients to this worker, now. */
@@ -78,31 +77,34 @@ export class ClientConnections {
     return this.#find().size;
   }
 
-  close(): void {
-    clearInterval(this.#timer);
+  /** To be called often: it looks at the connections only when there may be too many. Never throws. */
+  tick(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      if (this.#failed) return;
+      this.#failed = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.error("client connections cannot be counted, nor limited", { reason });
+    }
   }
 
   #tick(): void {
-    const { census, worker, now } = this.#options;
-    const descriptors = countDescriptors(this.#options.descriptorLimit);
-    census.setDescriptors(worker, descriptors);
+    const { census, worker, descriptors, now } = this.#options;
+    const count = descriptors.count();
+    census.setDescriptors(worker, count);
     const { max, maxPerAddress } = this.#limits;
-    const lowest = Math.min(
-      max ?? Number.POSITIVE_INFINITY,
-      maxPerAddress ?? Number.POSITIVE_INFINITY,
-    );
     // There are more descriptors than connections: with so few nobody can have too many.
-    const few = census.descriptors <= lowest && descriptors <= this.#room;
-    if (few) {
+    if (census.descriptors <= Math.min(max ?? NO_LIMIT, maxPerAddress ?? NO_LIMIT, this.#room)) {
       if (this.#known.size > 0) census.publish(worker, []);
       this.#known.clear();
+      this.#sweepAbove = 0;
       return;
     }
-    if (descriptors <= this.#room && now() < this.#nextSweepMs) return;
-    this.#sweep();
+    if (count > this.#sweepAbove || now() >= this.#nextSweepMs) this.#sweep(count);
   }
 
-  #sweep(): void {
+  #sweep(descriptors: number): void {
     const { calls, census, worker, now } = this.#options;
     const startMs = now();
     const open = this.#markBusy(this.#find());
@@ -120,31 +122,41 @@ export class ClientConnections {
       );
       this.#report(excess);
     }
+    // As many connections more than now would be too many, in this worker or over all.
+    const { max } = this.#limits;
+    const left = open.length - excess.length;
+    const spare = Math.min(this.#room - left, (max ?? NO_LIMIT) - census.connections);
+    this.#sweepAbove = descriptors - excess.length + Math.max(0, spare);
     const endMs = now();
     this.#nextSweepMs = endMs + Math.max(SWEEP_MS, (endMs - startMs) * SWEEP_SPARING);
   }
 
   /** By descriptor. */
   #find(): Map<number, Found> {
-    const { calls, descriptorLimit } = this.#options;
-    const ports = this.#options.ports();
+    const { calls, descriptors, isListener } = this.#options;
     const found = new Map<number, Found>();
     this.#sweeps++;
-    for (const descriptor of openDescriptors(descriptorLimit)) {
-      const peer = calls.peer(descriptor);
-      if (peer === null) continue;
+    for (const descriptor of descriptors.list()) {
       const known = this.#known.get(descriptor);
-      if (known?.peer.port === peer.port && known.peer.address === peer.address) {
+      const peer = calls.peer(descriptor, known?.peer);
+      if (peer === null) continue;
+      if (known?.peer === peer) {
         found.set(descriptor, known);
         continue;
       }
       const local = calls.local(descriptor);
-      if (local === null || !ports.has(local.port)) continue;
-      const address = clientOf(peer.address);
-      found.set(descriptor, { descriptor, peer, address, since: this.#sweeps });
+      if (local !== null && isListener(local)) found.set(descriptor, this.#meet(descriptor, peer));
     }
     this.#known = found;
     return found;
+  }
+
+  #meet(descriptor: number, peer: Endpoint): Found {
+    const trusted = this.#isTrusted(peer.address);
+    // Its neighbours in the same /64 need not be trusted.
+    const address = trusted ? `trusted ${peer.address}` : clientOf(peer.address);
+    const cells = this.#options.census.cellsOf(address);
+    return { descriptor, peer, address, trusted, cells, since: this.#sweeps };
   }
 
   #markBusy(found: ReadonlyMap<number, Found>): Open[] {
@@ -162,10 +174,9 @@ export class ClientConnections {
     const { census, worker } = this.#options;
     const { max, maxPerAddress } = this.#limits;
     const total = Math.max(open.length - this.#room, max === null ? 0 : census.excess(worker, max));
-    const of = ({ address, peer }: Open): number =>
-      maxPerAddress === null || this.#isTrusted(peer.address)
-        ? 0
-        : census.excessOf(address, worker, maxPerAddress);
+    if (total <= 0 && maxPerAddress === null) return [];
+    const of = ({ trusted, cells }: Open): number =>
+      trusted || maxPerAddress === null ? 0 : census.excessOf(cells, worker, maxPerAddress);
     return chooseExcess(open, { total, of });
   }
 

@@ -10,8 +10,14 @@ import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Counters } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
+import { chooseFormat } from "../telemetry/metrics/accept.ts";
+import { expose } from "../telemetry/metrics/exposition.ts";
+import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
+import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { version } from "../version.ts";
-import { descriptorLimit, roomForClients } from "./descriptors.ts";
+import { readDescriptors, roomForClients } from "./descriptors.ts";
+import { gatherMasterFacts } from "./master-facts.ts";
+import { MasterTelemetry } from "./master-telemetry.ts";
 import type { PlannedStrategy, ServedConfig, WorkerReport } from "./messages.ts";
 import { PoolSupervisor } from "./pool-supervisor.ts";
 import { bindError, listenPlace, probeAddress } from "./ports.ts";
@@ -41,6 +47,9 @@ export class Master {
   readonly #files = new StrategyFiles();
   readonly #supervisors: readonly PoolSupervisor[];
   readonly #workers: WorkerGroup;
+  readonly #metrics: MasterMetrics;
+  readonly #telemetry: MasterTelemetry;
+  readonly #loadedAtMs = Date.now();
   #listen: readonly SocketAddress[];
   #adminAddress: SocketAddress;
   #admin: { stop(): void } | null = null;
@@ -53,25 +62,40 @@ export class Master {
     this.#listen = config.listen.map(({ address }) => address);
     this.#adminAddress = config.admin.address;
     const shape = { rows: countBackends(config) + SPARE_BACKENDS, workers: config.workers };
-    const { words, counters, census } = layOutWorkerMemory(shape);
+    const { words, counters, census, metrics } = layOutWorkerMemory(shape);
     this.#memory = createSharedMemory(words * Int32Array.BYTES_PER_ELEMENT);
     this.#counters = counters(this.#memory.view);
-    const connections = census(this.#memory.view);
+    const censusKey = crypto.randomUUID();
+    const connections = census(this.#memory.view, censusKey);
     this.#rows = new RowTable(this.#counters);
+    this.#metrics = new MasterMetrics({
+      regions: Array.from({ length: config.workers }, (_, worker) =>
+        metrics(this.#memory.view, worker),
+      ),
+      wallClock: Date.now,
+    });
+    // Not from `random`: a seed may be given, and two with one name would take each other for a loop.
+    const instanceId = crypto.randomUUID();
+    const service = { version, instanceId, pid: process.pid };
+    const telemetry = { config: config.telemetry, service };
+    this.#telemetry = new MasterTelemetry({ ...telemetry, snapshot: () => this.metrics(), log });
     this.#workers = new WorkerGroup({
       count: config.workers,
-      counters: { handle: this.#memory.handle, shape },
+      counters: { handle: this.#memory.handle, shape, censusKey },
       version,
-      // Not from `random`: a seed may be given, and two with one name would take each other for a loop.
-      instance: crypto.randomUUID().slice(0, 8),
+      instance: instanceId.slice(0, 8),
+      telemetry,
       spawn,
       beforePrepare: () => this.#files.restore(),
       onMessage: (message) => {
+        this.#telemetry.receive(message);
         for (const supervisor of this.#supervisors) supervisor.receive(message);
       },
       onExit: (worker) => {
         this.#counters.returnShare(worker);
         connections.returnShare(worker);
+        this.#metrics.workerEnded(worker);
+        this.#telemetry.workerEnded(worker);
       },
       random,
       now,
@@ -89,6 +113,7 @@ export class Master {
           now,
           random,
           schedule: scheduleTimeout,
+          events: this.#metrics,
           log,
         }),
     );
@@ -108,10 +133,21 @@ export class Master {
     return this.#counters.shape.rows;
   }
 
+  /** The metrics of all processes, also of those that are gone. */
+  async metrics(): Promise<Snapshot> {
+    const facts = await gatherMasterFacts({
+      supervisors: this.#supervisors,
+      strategies: this.#options.strategies,
+      workers: this.#workers,
+      config: { reloads: 0, lastSucceeded: true, lastSuccessMs: this.#loadedAtMs },
+    });
+    return this.#metrics.snapshot(facts);
+  }
+
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
     const { config, strategies } = this.#options;
-    const { pools, routes, trustedProxies, clientConnections, requestId } = config;
+    const { pools, routes, trustedProxies, clientConnections, requestId, accessLog } = config;
     try {
       this.#files.keep(Object.values(strategies));
       await this.#findAddresses();
@@ -123,10 +159,12 @@ export class Master {
         trustedProxies,
         clientConnections,
         requestId,
+        accessLog,
       };
       const rows = this.#rows.assign(pools);
       await this.#workers.apply({ generation: 1, config: served, rows, strategies });
       this.#rows.committed(pools);
+      await this.#telemetry.start();
     } catch (error) {
       this.kill();
       throw error;
@@ -143,7 +181,13 @@ export class Master {
     if (delayMs > 0) await Bun.sleep(delayMs);
     for (const supervisor of this.#supervisors) supervisor.stop();
     await this.#workers.stop(graceMs);
+    await this.#telemetry.stop();
     this.#close();
+  }
+
+  /** The workers open the file of the access log anew. */
+  reopenLogs(): void {
+    this.#workers.tell({ type: "reopen" });
   }
 
   kill(): void {
@@ -161,7 +205,7 @@ export class Master {
   #warnOfDescriptors(): void {
     const { config, log } = this.#options;
     const { max } = config.clientConnections;
-    const limit = descriptorLimit();
+    const { limit } = readDescriptors();
     if (max === null || limit === null) return;
     const room = roomForClients(limit) * config.workers;
     if (max <= room) return;
@@ -208,6 +252,8 @@ export class Master {
         }));
       },
       workers: () => this.#workers.status(),
+      metrics: async (accept) =>
+        expose(await this.metrics(), this.#telemetry.origin, chooseFormat(accept)),
     };
   }
 

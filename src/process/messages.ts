@@ -1,14 +1,16 @@
 /** What master and workers say to each other over Bun's IPC. Plain data, structured-cloned. */
-import type { Config } from "../config/config.ts";
+import type { Config, TelemetryConfig } from "../config/config.ts";
 import type { Problem } from "../errors.ts";
 import type { Health } from "../plugin.ts";
 import type { CountersShape } from "../pool/counters.ts";
+import type { ExportReport } from "../telemetry/export-watch.ts";
+import type { ServiceIdentity } from "../telemetry/resource-attributes.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
 export type ServedConfig = Pick<
   Config,
-  "listen" | "pools" | "routes" | "trustedProxies" | "clientConnections" | "requestId"
+  "listen" | "pools" | "routes" | "trustedProxies" | "clientConnections" | "requestId" | "accessLog"
 >;
 
 /** Everything a worker needs to serve; a reload sends a new one. */
@@ -30,10 +32,19 @@ export interface PlannedStrategy {
 export interface WorkerSetup {
   readonly index: number;
   /** The counters, and behind them the census of connections. */
-  readonly counters: { readonly handle: string; readonly shape: CountersShape };
+  readonly counters: {
+    readonly handle: string;
+    readonly shape: CountersShape;
+    readonly censusKey: string;
+  };
   readonly seed: number;
   /** Names this program among all that a request may pass; the same for all its workers. */
   readonly instance: string;
+  readonly telemetry: {
+    readonly config: TelemetryConfig;
+    /** The same for all processes: they are one resource. */
+    readonly service: ServiceIdentity;
+  };
 }
 
 /**
@@ -54,6 +65,8 @@ export type ToWorker =
       readonly to: Health;
     }
   | { readonly type: "report"; readonly id: number }
+  /** The access log's file, by its name. */
+  | { readonly type: "reopen" }
   | { readonly type: "stop"; readonly graceMs: number };
 
 export type FromWorker =
@@ -76,7 +89,8 @@ export type FromWorker =
       readonly trial: number;
       readonly ok: boolean;
     }
-  | { readonly type: "report"; readonly id: number; readonly report: WorkerReport };
+  | { readonly type: "report"; readonly id: number; readonly report: WorkerReport }
+  | { readonly type: "exports"; readonly worker: number; readonly report: ExportReport };
 
 export interface WorkerReport {
   readonly pendingRequests: number;
@@ -112,7 +126,19 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   failing: ({ row }) => isCount(row),
   trial: ({ row, trial, ok }) => isCount(row) && isCount(trial) && typeof ok === "boolean",
   report: ({ id, report }) => isCount(id) && isReport(report),
+  exports: ({ worker, report }) => isCount(worker) && isExportReport(report),
 };
+
+function isExportReport(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { signal, ok, reason, hint, lost } = value;
+  return (
+    (signal === "traces" || signal === "metrics") &&
+    typeof ok === "boolean" &&
+    [reason, hint].every((text) => text === null || typeof text === "string") &&
+    isCount(lost)
+  );
+}
 
 function isReport(value: unknown): boolean {
   if (!isRecord(value) || !isCount(value["pendingRequests"])) return false;

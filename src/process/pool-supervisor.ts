@@ -4,11 +4,19 @@ import type { PoolConfig } from "../config/config.ts";
 import { createProbe, type Probe } from "../health/probe.ts";
 import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
-import { rowOf } from "../pool/backend.ts";
+import type { Backend, Health } from "../plugin.ts";
+import { type PoolBackend, rowOf } from "../pool/backend.ts";
 import { type Counters, EJECTION_ON } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import type { EjectionReason } from "../telemetry/metrics/master-metrics.ts";
 import { TransitionLog } from "./transition-log.ts";
+
+/** Who counts what becomes of backends. */
+export interface SupervisorEvents {
+  ejected(pool: string, backend: Backend, reason: EjectionReason): void;
+  healthChanged(pool: string, backend: Backend, to: Health): void;
+}
 
 export interface PoolSupervisorOptions {
   readonly pool: PoolConfig;
@@ -22,6 +30,7 @@ export interface PoolSupervisorOptions {
   /** Default: probes over the network. */
   readonly probe?: Probe;
   readonly schedule: Schedule;
+  readonly events: SupervisorEvents;
 }
 
 /** Watches one pool from the master: probes it, ejects and readmits its backends, and knows its state. */
@@ -85,9 +94,11 @@ export class PoolSupervisor {
   /** A worker's report; rows of other pools are passed over. */
   receive(message: FromWorker): void {
     if (this.#ejection === null) return;
-    if (message.type === "failing") this.#changed(this.#ejection.failing(message.row));
+    if (message.type === "failing") {
+      this.#changed(this.#ejection.failing(message.row), "failures");
+    }
     if (message.type === "trial") {
-      this.#changed(this.#ejection.trialEnded(message.row, message.trial, message.ok));
+      this.#changed(this.#ejection.trialEnded(message.row, message.trial, message.ok), "trial");
     }
   }
 
@@ -132,12 +143,15 @@ export class PoolSupervisor {
       else if (from === "unhealthy") this.#log.write("info", "backend is up", backend, fields);
       else log.debug("backend is up", { ...fields, backend });
       tellWorkers({ type: "health", pool: this.name, row, from, to });
+      const changed = this.#backendIn(row);
+      if (changed !== null) this.#options.events.healthChanged(this.name, changed, to);
     }
     if (this.#ejection !== null) this.#changed(this.#ejection.probed(row, good, startedAtMs));
   }
 
-  #changed(changes: readonly EjectionChange[]): void {
-    const { now, counters } = this.#options;
+  /** `reason`: of the ejections among them. */
+  #changed(changes: readonly EjectionChange[], reason: EjectionReason | null = null): void {
+    const { now, counters, events } = this.#options;
     for (const { row, to, untilMs } of changes) {
       const backend = this.#idOf(row);
       const fields = { pool: this.name };
@@ -146,6 +160,8 @@ export class PoolSupervisor {
         const failures = counters.consecutiveFailures(row);
         const more = { ...fields, seconds, failuresInARow: failures };
         this.#log.write("warn", "backend ejected", backend, more);
+        const ejected = this.#backendIn(row);
+        if (ejected !== null && reason !== null) events.ejected(this.name, ejected, reason);
       } else if (to === "trial") {
         this.#log.write("info", "backend gets a trial request", backend, fields);
       } else this.#log.write("info", "backend is back after its ejection", backend, fields);
@@ -165,6 +181,10 @@ export class PoolSupervisor {
   }
 
   #idOf(row: number): string {
-    return this.#pool.backends.find((backend) => rowOf(backend) === row)?.id ?? String(row);
+    return this.#backendIn(row)?.id ?? String(row);
+  }
+
+  #backendIn(row: number): PoolBackend | null {
+    return this.#pool.backends.find((backend) => rowOf(backend) === row) ?? null;
   }
 }

@@ -2,11 +2,12 @@ import type { Config } from "../config/config.ts";
 import { countCpus } from "../config/cpus.ts";
 import { attribute, mergeSettings, overlay, type ServeFlags } from "../config/overlay.ts";
 import { type NamedStrategy, findStrategies, resolveConfig } from "../config/resolve.ts";
+import { overlayTelemetry } from "../config/telemetry-environment.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import { builtInNames } from "../strategy/built-in.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
-import { telemetryProblems } from "../telemetry/wanted.ts";
+import { telemetryProblems, telemetryWarnings } from "../telemetry/export-targets.ts";
 import {
   evaluateConfigFile,
   type EvaluatedStrategy,
@@ -52,21 +53,26 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
     input.warn?.(`${loaded.file} is used; ${others} beside it are passed over`);
   }
   const laid = overlay(loaded?.raw, settings, { cwd, file: configFile });
+  const told = overlayTelemetry(laid.raw, input.env, cwd);
+  const origins = new Map([...laid.origins, ...told.origins]);
   const context = {
     baseDir: laid.baseDir,
+    configDir: laid.configDir,
     cpus: countCpus(),
     platform: process.platform,
     strategies: builtInNames,
   };
 
-  const problems: Problem[] = [...laid.problems, ...telemetryProblems(input.env)];
+  const problems: Problem[] = [...laid.problems, ...told.problems];
   let config: Config | null = null;
   let keysAreWrong = false;
   try {
-    config = resolveConfig(laid.raw, context);
+    config = resolveConfig(told.raw, context);
+    const unreadable = telemetryProblems(config.telemetry);
+    problems.push(...unreadable.map((problem) => attribute(problem, origins)));
   } catch (thrown) {
     const found = problemsOf(thrown);
-    const attributed = found.map((problem) => attribute(problem, laid.origins));
+    const attributed = found.map((problem) => attribute(problem, origins));
     keysAreWrong = attributed.some((problem, index) => problem.path === found[index]?.path);
     problems.push(...attributed);
   }
@@ -92,6 +98,7 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
   if (config === null || problems.length > 0) {
     throw new ConfigError(withoutRepeats(problems), { file: keysAreWrong ? configFile : null });
   }
+  for (const warning of telemetryWarnings(config.telemetry)) input.warn?.(warning);
   return { config, configFile, strategies };
 }
 

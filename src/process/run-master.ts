@@ -3,6 +3,7 @@ import type { Logger } from "../log.ts";
 import { createRandom } from "../strategy/random.ts";
 import { createClock } from "./clock.ts";
 import { Master } from "./master.ts";
+import { describeTarget } from "../telemetry/export-targets.ts";
 import type { Provisioned } from "./provision.ts";
 
 /** Exit codes of a process that a second signal ended: 128 and the signal's number. */
@@ -24,7 +25,7 @@ export async function runMaster(provisioned: Provisioned, log: Logger): Promise<
     log,
   });
   // Listened for from before the start: a stop that comes early must not leave workers behind.
-  const stop = stopOnSignals(master, log);
+  const stop = stopOnSignals(master, config.accessLog?.file ?? null, log);
   try {
     await master.start();
   } catch (error) {
@@ -39,6 +40,8 @@ export async function runMaster(provisioned: Provisioned, log: Logger): Promise<
     workers: config.workers,
     backends: countBackends(config),
     capacity: master.capacity,
+    traces: describeTarget(config.telemetry, "traces"),
+    metrics: describeTarget(config.telemetry, "metrics"),
     config: configFile,
   });
   return stop.done;
@@ -50,7 +53,8 @@ interface Stop {
   readonly done: Promise<number>;
 }
 
-function stopOnSignals(master: Master, log: Logger): Stop {
+/** `logFile`: of the access log; null: there is none. */
+function stopOnSignals(master: Master, logFile: string | null, log: Logger): Stop {
   const { promise, resolve } = Promise.withResolvers<number>();
   let stopping = false;
   for (const [signal, code] of Object.entries(SIGNALS)) {
@@ -69,7 +73,16 @@ function stopOnSignals(master: Master, log: Logger): Stop {
       });
     });
   }
-  // Elsewhere it means reload; the default action would end the master and every request with it.
-  process.on("SIGHUP", () => log.warn("SIGHUP is ignored: a changed config needs a restart"));
+  // The default action would end the master and every request with it.
+  process.on("SIGHUP", () => {
+    if (logFile === null) {
+      log.warn("SIGHUP is ignored: a changed config needs a restart");
+      return;
+    }
+    log.info("SIGHUP opens the access log anew; a changed config needs a restart", {
+      file: logFile,
+    });
+    master.reopenLogs();
+  });
   return { requested: () => stopping, done: promise };
 }

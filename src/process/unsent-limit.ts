@@ -1,5 +1,5 @@
 import type { SocketCalls } from "../transport/socket-calls.ts";
-import { descriptorLimit, openDescriptors } from "./descriptors.ts";
+import type { Descriptors } from "./descriptors.ts";
 
 /** What the kernel may hold of an answer that cannot be on its way yet, because the client has no room for it. */
 const UNSENT_BYTES = 128 * 1024;
@@ -12,9 +12,9 @@ const UNSENT_BYTES = 128 * 1024;
  *
  * Returns whether there was such a listener.
  */
-export function limitUnsent(calls: SocketCalls, port: number): boolean {
+export function limitUnsent(calls: SocketCalls, descriptors: Descriptors, port: number): boolean {
   let limited = false;
-  for (const descriptor of openDescriptors(descriptorLimit())) {
+  for (const descriptor of descriptors.list()) {
     if (calls.local(descriptor)?.port !== port || !calls.isListening(descriptor)) continue;
     calls.limitUnsent(descriptor, UNSENT_BYTES);
     limited = true;

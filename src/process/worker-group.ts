@@ -11,6 +11,7 @@ export interface WorkerGroupOptions {
   readonly counters: WorkerSetup["counters"];
   readonly version: string;
   readonly instance: string;
+  readonly telemetry: WorkerSetup["telemetry"];
   readonly spawn: SpawnWorker;
   /** Puts the plan's files where its workers look for them. May throw. */
   readonly beforePrepare: (plan: Plan) => void;
@@ -59,6 +60,11 @@ export class WorkerGroup {
     return this.#places.filter(({ serving }) => serving).length;
   }
 
+  /** How often a worker was replaced. */
+  get restarts(): number {
+    return this.#places.reduce((sum, { restarts }) => sum + restarts, 0);
+  }
+
   /**
    * Brings a plan into force, in two phases; the first one starts the workers. One that refuses it,
    * or dies of it, stops it everywhere, and the plan before stays in force. One plan at a time.
@@ -101,7 +107,7 @@ export class WorkerGroup {
     ]);
   }
 
-  tell(message: Extract<ToWorker, { type: "health" }>): void {
+  tell(message: Extract<ToWorker, { type: "health" | "reopen" }>): void {
     for (const { worker } of this.#places) worker.tell(message);
   }
 
@@ -161,9 +167,10 @@ export class WorkerGroup {
   }
 
   #spawn(index: number): WorkerHandle {
-    const { counters, version, instance, spawn, schedule, random, log, onMessage } = this.#options;
+    const { counters, version, instance, telemetry, spawn, schedule, random, log, onMessage } =
+      this.#options;
     return new WorkerHandle({
-      setup: { index, counters, seed: Math.floor(random() * 2 ** 32), instance },
+      setup: { index, counters, seed: Math.floor(random() * 2 ** 32), instance, telemetry },
       version,
       spawn,
       schedule,

@@ -104,7 +104,7 @@ export class WorkerHandle {
     return this.#ask(`commit ${generation}`, { type: "commit", generation });
   }
 
-  tell(message: Extract<ToWorker, { type: "abort" | "health" | "stop" }>): void {
+  tell(message: Extract<ToWorker, { type: "abort" | "health" | "reopen" | "stop" }>): void {
     this.#send(message);
   }
 

@@ -1,6 +1,7 @@
 import type { Logger } from "../log.ts";
 import type { RequestObserver } from "../proxy/observer.ts";
-import { telemetryWanted } from "../telemetry/wanted.ts";
+import type { ExportReport } from "../telemetry/export-watch.ts";
+import { knownMethods } from "../telemetry/request-method.ts";
 import { createClock } from "./clock.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { StrayErrors } from "./stray-errors.ts";
@@ -14,6 +15,8 @@ export function runWorker(log: Logger, version: string): void {
   // Ctrl-C and a service manager's stop reach every process of the group: the master decides.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   process.on("disconnect", () => process.exit(0));
+  // The ordinary log's and the access log's: that it cannot be written is no reason to do anything else.
+  process.stderr.on("error", () => {});
   const now = createClock();
   const strays = new StrayErrors(log, now);
   process.on("unhandledRejection", (reason) => strays.report(reason));
@@ -24,18 +27,24 @@ export function runWorker(log: Logger, version: string): void {
   const receive = async (message: ToWorker): Promise<void> => {
     if (message.type === "setup") {
       let observer: RequestObserver | null = null;
-      if (telemetryWanted(process.env)) {
-        const { startTelemetry } = await import("../telemetry/sdk.ts");
-        const telemetry = await startTelemetry({
-          env: process.env,
-          version,
-          workerId: message.setup.index,
-          log,
-        });
-        observer = telemetry.observer;
-        shutdownTelemetry = () => telemetry.shutdown();
+      const { index, telemetry } = message.setup;
+      const { traces, knownMethods: methods } = telemetry.config;
+      if (traces !== null) {
+        const { startTracing } = await import("../telemetry/sdk.ts");
+        const report = (exports: ExportReport) =>
+          tell({ type: "exports", worker: index, report: exports });
+        const tracing = startTracing({ ...telemetry, report, log }, traces);
+        observer = tracing.observer;
+        shutdownTelemetry = () => tracing.shutdown();
       }
-      worker = new Worker({ setup: message.setup, tell, observer, now, log });
+      worker = new Worker({
+        setup: message.setup,
+        tell,
+        observer,
+        knownMethods: knownMethods(methods),
+        now,
+        log,
+      });
       return;
     }
     await worker?.receive(message);

@@ -15,8 +15,12 @@ import { StrategyHost } from "../strategy/host.ts";
 import { loadPlugin } from "../strategy/load.ts";
 import { createRandom } from "../strategy/random.ts";
 import { openSocketCalls } from "../transport/socket-calls.ts";
+import type { AccessLog } from "../telemetry/access-log/access-log.ts";
+import { combineObservers } from "../telemetry/combined-observer.ts";
+import { WorkerMetrics } from "../telemetry/metrics/worker-metrics.ts";
+import { AccessLogs } from "./access-logs.ts";
 import { ClientConnections } from "./client-connections.ts";
-import { descriptorLimit } from "./descriptors.ts";
+import { readDescriptors, watchIntervalMs } from "./descriptors.ts";
 import { Listeners, type PreparedListeners } from "./listeners.ts";
 import { LiveBackends, type PreparedBackends } from "./live-backends.ts";
 import type {
@@ -32,7 +36,10 @@ import { layOutWorkerMemory } from "./worker-memory.ts";
 export interface WorkerOptions {
   readonly setup: WorkerSetup;
   readonly tell: (message: FromWorker) => void;
+  /** Beside the metrics, which are always counted; null: nobody. */
   readonly observer: RequestObserver | null;
+  /** Methods that metrics name; all others are one. */
+  readonly knownMethods: ReadonlySet<string>;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -46,6 +53,7 @@ interface Prepared {
   readonly pools: ServingPools;
   readonly backends: PreparedBackends;
   readonly listeners: PreparedListeners;
+  readonly accessLog: AccessLog | null;
   readonly handler: Handler;
 }
 
@@ -54,39 +62,66 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #random: () => number;
   readonly #context: AttemptLoopContext;
+  readonly #metrics: WorkerMetrics;
+  readonly #observer: RequestObserver | null;
   readonly #backends: LiveBackends;
   readonly #listeners: Listeners;
+  readonly #accessLogs: AccessLogs;
   /** Null: this platform does not tell about connections. */
-  readonly #clientConnections: ClientConnections | null;
+  readonly #clientConnections: ClientConnections | null = null;
+  readonly #watch: ReturnType<typeof setInterval> | undefined;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
 
   /** Throws when the shared counters cannot be mapped. */
   constructor(options: WorkerOptions) {
-    const { setup, now } = options;
+    const { setup, now, log, knownMethods } = options;
     this.#options = options;
     const { index, seed } = setup;
+    this.#accessLogs = new AccessLogs({
+      now,
+      log,
+      onDropped: () => this.#metrics.lineDropped(),
+    });
     const memory = openSharedMemory(setup.counters.handle);
     const layout = layOutWorkerMemory(setup.counters.shape);
     const counters = layout.counters(memory);
+    this.#metrics = new WorkerMetrics({
+      words: layout.metrics(memory, index),
+      knownMethods,
+      now,
+      log,
+    });
+    this.#observer = combineObservers(options.observer, this.#metrics.observer);
     this.#random = createRandom(seed);
     const socketCalls = openSocketCalls();
     this.#backends = new LiveBackends({ counters, worker: index, socketCalls, now });
-    const listeners = new Listeners(index, new StallWatch(now), socketCalls);
+    const descriptors = readDescriptors();
+    const stalls = new StallWatch(now);
+    const listeners = new Listeners({
+      worker: index,
+      stalls,
+      calls: socketCalls,
+      descriptors,
+      log,
+    });
     this.#listeners = listeners;
-    this.#clientConnections =
-      socketCalls === null
-        ? null
-        : new ClientConnections({
-            calls: socketCalls,
-            census: layout.census(memory),
-            worker: index,
-            descriptorLimit: descriptorLimit(),
-            ports: () => listeners.ports,
-            underWay: () => listeners.underWay(),
-            now,
-            log: options.log,
-          });
+    if (socketCalls !== null) {
+      this.#clientConnections = new ClientConnections({
+        calls: socketCalls,
+        descriptors,
+        census: layout.census(memory, setup.counters.censusKey),
+        worker: index,
+        isListener: (local) => listeners.owns(local),
+        underWay: () => listeners.underWay(),
+        now,
+        log,
+      });
+      this.#watch = setInterval(
+        () => this.#clientConnections?.tick(),
+        watchIntervalMs(descriptors.limit),
+      );
+    }
     let attempts = 0;
     this.#context = {
       worker: index,
@@ -113,10 +148,14 @@ export class Worker {
       case "report":
         tell({ type: "report", id: message.id, report: this.#report() });
         break;
+      case "reopen":
+        await this.#accessLogs.reopen(this.#prepared?.accessLog ?? null);
+        break;
       case "stop":
         this.#abort();
         await this.#listeners.stop(message.graceMs);
-        this.#clientConnections?.close();
+        await this.#accessLogs.close();
+        clearInterval(this.#watch);
         this.#backends.close();
         for (const { host } of this.#serving.values()) host.dispose();
         break;
@@ -128,16 +167,19 @@ export class Worker {
     this.#abort();
     const backends = this.#backends.prepare(config.pools, plan.rows);
     const pools = new Map<string, ServingPool>();
+    let accessLog: AccessLog | null = null;
     try {
       for (const pool of backends.pools.values()) {
         pools.set(pool.name, await this.#createPool(plan, pool, backends));
       }
-      const handler = this.#createHandler(plan, pools);
+      accessLog = await this.#accessLogs.prepare(config.accessLog);
+      const handler = this.#createHandler(plan, pools, accessLog);
       const listeners = await this.#listeners.prepare(config.listen);
-      this.#prepared = { generation, config, pools, backends, listeners, handler };
+      this.#prepared = { generation, config, pools, backends, listeners, accessLog, handler };
       return { type: "prepared", generation };
     } catch (error) {
       for (const { host } of pools.values()) host.dispose();
+      this.#accessLogs.abort(accessLog);
       const problems =
         error instanceof ConfigError
           ? error.problems
@@ -162,6 +204,8 @@ export class Worker {
       now,
       random: this.#random,
       log,
+      metrics: this.#metrics,
+      onFault: (fault) => this.#metrics.fault(name, plugin.name, fault),
       previous: old?.name === plugin.name ? { name: old.name, snapshot: old.takeSnapshot() } : null,
     });
     const reports = {
@@ -172,14 +216,19 @@ export class Worker {
     return new ServingPool(pool, host, backends.transports, reports, now);
   }
 
-  #createHandler({ generation, config }: Plan, pools: ServingPools): Handler {
-    const { observer, log, setup } = this.#options;
+  #createHandler(
+    { generation, config }: Plan,
+    pools: ServingPools,
+    accessLog: AccessLog | null,
+  ): Handler {
+    const { log, setup } = this.#options;
     const unique = [process.pid, setup.seed, generation].map((part) => part.toString(36));
     return createHandler({
       config,
       pools,
       context: this.#context,
-      observer,
+      // Traces come before: the access log is told of the request's.
+      observer: combineObservers(this.#observer, accessLog?.observer ?? null),
       log,
       requestIdPrefix: `${unique.join("-")}-`,
       instance: setup.instance,
@@ -200,6 +249,7 @@ export class Worker {
     const before = this.#serving;
     this.#serving = prepared.pools;
     this.#listeners.commit(prepared.listeners, prepared.handler);
+    this.#accessLogs.commit(prepared.accessLog);
     const { clientConnections, trustedProxies } = prepared.config;
     this.#clientConnections?.setLimits(clientConnections, createTrust(trustedProxies));
     // Requests that are under way stay with the old instances, which end with the last of them.
@@ -210,6 +260,7 @@ export class Worker {
   #abort(): void {
     if (this.#prepared === null) return;
     this.#listeners.abort(this.#prepared.listeners);
+    this.#accessLogs.abort(this.#prepared.accessLog);
     for (const { host } of this.#prepared.pools.values()) host.dispose();
     this.#prepared = null;
   }

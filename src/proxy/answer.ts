@@ -1,6 +1,6 @@
 /** The way back: one backend's response to the client, whole or streamed, and its books closed at the end. */
 import type { PoolConfig } from "../config/config.ts";
-import { asProxyError, type ErrorCode, type ProxyError } from "../errors.ts";
+import { asProxyError, type ProxyError } from "../errors.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import { isEventStream } from "../transport/event-stream.ts";
 import type { BackendResponse } from "../transport/exchange.ts";
@@ -18,13 +18,15 @@ export interface AnswerOptions {
   readonly ended: () => ProxyError | null;
   /** The front does not want the rest of the stream. */
   readonly onUnwanted: () => void;
-  /** Called once, if the answer began: it has been sent or broken. */
-  readonly onEnd: (status: number, error: ErrorCode | null) => void;
+  /** Called once, if the answer began: it has been sent, or broken by the failure. */
+  readonly onEnd: (answer: Answer, failure: ProxyError | null) => void;
 }
 
 export class Answer {
   readonly #options: AnswerOptions;
   #state: "waiting" | "under way" | "over" = "waiting";
+  #beganAt = 0;
+  #bytes = 0;
 
   /** The head is here; the attempt is told. Then either `send` or `drop` it. */
   constructor(options: AnswerOptions) {
@@ -34,6 +36,20 @@ export class Answer {
 
   get underWay(): boolean {
     return this.#state === "under way";
+  }
+
+  get status(): number {
+    return this.#options.response.status;
+  }
+
+  /** When its head was given to the client. */
+  get beganAt(): number {
+    return this.#beganAt;
+  }
+
+  /** Of its body, as far as the client was given it. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Rejects, with the attempt ended, when the body breaks before the front has anything of it. */
@@ -59,7 +75,7 @@ export class Answer {
   fail(failure: ProxyError): void {
     if (this.#close()) {
       this.#options.run.fail(failure);
-      this.#options.onEnd(this.#options.response.status, failure.code);
+      this.#options.onEnd(this, failure);
     }
   }
 
@@ -75,7 +91,9 @@ export class Answer {
     const reason = ended();
     if (reason !== null) throw reason;
     this.#state = "under way";
+    this.#beganAt = now();
     if (sent === null || sent instanceof Uint8Array) {
+      this.#bytes = sent?.length ?? 0;
       this.#succeed();
       return { status, headers, body: sent, idleMs: null };
     }
@@ -91,6 +109,7 @@ export class Answer {
         try {
           const bytes = await body.read();
           if (bytes === null) this.#succeed();
+          else this.#bytes += bytes.length;
           return bytes;
         } catch (error) {
           const failure = ended() ?? asProxyError(error);
@@ -108,7 +127,7 @@ export class Answer {
   #succeed(): void {
     if (this.#close()) {
       this.#options.run.end("ok", null);
-      this.#options.onEnd(this.#options.response.status, null);
+      this.#options.onEnd(this, null);
     }
   }
 

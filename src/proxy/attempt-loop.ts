@@ -1,20 +1,28 @@
 /** One request's way through its pool: candidates, pick, lease, send, and again if it may. */
-import { decideNextStep, decideRetryOfStatus, isConnectFailure } from "../balance/attempts.ts";
+import {
+  decideNextStep,
+  decideRetryOfStatus,
+  isConnectFailure,
+  retryReason,
+} from "../balance/attempts.ts";
 import { selectCandidates } from "../balance/candidates.ts";
-import { type NoPlacement, place } from "../balance/placement.ts";
+import { place, type Placement } from "../balance/placement.ts";
 import { Settlement } from "../balance/settle.ts";
-import { asProxyError, type ErrorCode, ProxyError } from "../errors.ts";
+import { asProxyError, ProxyError } from "../errors.ts";
 import type { RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { BackendResponse, Exchange } from "../transport/exchange.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { Answer } from "./answer.ts";
 import { AttemptRun } from "./attempt.ts";
+import { attemptFacts } from "./attempt-facts.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
-import type { ObservedRequest } from "./observer.ts";
-import { hostFor, outgoingRequest } from "./outgoing-request.ts";
+import type { ObservedAttempt, ObservedRequest, RetryReason } from "./observer.ts";
+import { outgoingRequest } from "./outgoing-request.ts";
 import { RequestBody } from "./request-body.ts";
+import { endOfAnswer } from "./request-end.ts";
+import { clientGone, notPlaced, overdue } from "./request-failures.ts";
 import type { ServingPool } from "./serving-pool.ts";
 
 /** What all requests of a worker share. */
@@ -30,9 +38,10 @@ export interface ForwardedRequest {
   readonly front: FrontRequest;
   readonly info: RequestInfo;
   readonly forwarding: Forwarding;
+  /** Told of everything but the end of a request that `run` rejects. */
   readonly observed: ObservedRequest | null;
-  /** Called once, when the answer has been sent or broken. */
-  readonly onEnd: (status: number | null, error: ErrorCode | null) => void;
+  /** When the request began. */
+  readonly startedAt: number;
 }
 
 export class AttemptLoop {
@@ -45,6 +54,8 @@ export class AttemptLoop {
   #number = 0;
   /** Of those that count for `retry.attempts`. */
   #counted = 0;
+  /** What became of the attempt before, if it is repeated. */
+  #retryReason: RetryReason | null = null;
   #exchange: Exchange | null = null;
   /** On its way to the client, or being collected for it. */
   #sending: Answer | null = null;
@@ -61,6 +72,11 @@ export class AttemptLoop {
     const { body } = request.front;
     const { maxBytes } = serving.config.body;
     this.#body = body === null ? null : new RequestBody(body, maxBytes);
+  }
+
+  /** Of the request's body, as far as it was read. */
+  get requestBytes(): number {
+    return this.#body?.bytes ?? 0;
   }
 
   /** Rejects with a ProxyError, having told nobody. */
@@ -83,10 +99,7 @@ export class AttemptLoop {
 
   /** The backend's fault only if all it had to do was answer: slow clients must not get it ejected. */
   #overdue(): ProxyError {
-    const waiting = !this.#sending?.underWay && (this.#body?.ended ?? true);
-    return new ProxyError("request_timeout", "the request took longer than timeouts.request", {
-      source: waiting ? "backend" : "client",
-    });
+    return overdue(!this.#sending?.underWay && (this.#body?.ended ?? true));
   }
 
   #end(reason: ProxyError): void {
@@ -135,11 +148,14 @@ export class AttemptLoop {
       request: info,
       attempt: number,
       tried: this.#tried,
+      now: observed === null ? null : now,
+      wantsDecision: observed?.wantsDecision ?? false,
     });
     if (typeof placed === "string") throw failure ?? notPlaced(placed);
-    const { backend, admission, candidates, fallback } = placed;
+    const { backend, admission } = placed;
     this.#number = number;
     this.#tried.add(backend);
+    const watched = observed === null ? null : this.#observe(observed, placed);
     return new AttemptRun({
       id: nextAttemptId(),
       number,
@@ -149,19 +165,18 @@ export class AttemptLoop {
       settlement: new Settlement(this.#serving.settlement, admission),
       host,
       now,
-      observed:
-        observed?.attemptStarting({
-          number,
-          pool: pool.name,
-          backend,
-          strategy: { name: host.name, version: host.version },
-          candidates,
-          inFlight: backend.inFlight - 1,
-          fallback,
-          target: this.#request.forwarding.target,
-          host: hostFor(backend, info.host, this.#serving.config.hostHeader),
-        }) ?? null,
+      observed: watched,
     });
+  }
+
+  #observe(observed: ObservedRequest, placed: Placement): ObservedAttempt | null {
+    const facts = attemptFacts(this.#serving, this.#request, placed, {
+      number: this.#number,
+      retryReason: this.#retryReason,
+    });
+    const attempt = observed.attemptStarting(facts);
+    if (attempt?.notes !== undefined) placed.notes?.tell(attempt.notes);
+    return attempt;
   }
 
   /**
@@ -179,6 +194,7 @@ export class AttemptLoop {
         const answer = this.#answer(run, response);
         if (mayRetry) {
           this.#counted++;
+          this.#retryReason = "status";
           this.#kept = { answer, exchange };
           return null;
         }
@@ -190,27 +206,32 @@ export class AttemptLoop {
           run.fail(failure);
           throw failure;
         }
-        if (!isConnectFailure(failure) && !reconnected) this.#counted++;
+        const counted = this.#counted + Number(reconnected || !isConnectFailure(failure));
         const step = decideNextStep({
           failure,
           method: this.#request.front.method,
           bodyReplayable: this.#body?.replayable ?? true,
-          attempts: this.#counted,
+          attempts: counted,
           reconnected,
           retry: this.#serving.config.retry,
-          budget: this.#serving.budget ?? NO_BUDGET,
+          budget: this,
         });
-        if (step === "reconnect") continue;
+        if (step === "reconnect") {
+          run.observed?.reconnecting();
+          continue;
+        }
+        this.#counted = counted;
         // A connection that the backend closed while it lay idle is no failure of its.
         run.end(failure.outcome, failure.code, !failure.stale);
         if (step === "stop") throw failure;
+        this.#retryReason = retryReason(failure.outcome);
         return failure;
       }
     }
   }
 
   #retriesStatus(status: number): boolean {
-    const { pool, config, budget } = this.#serving;
+    const { config } = this.#serving;
     if (status < 502 || config.retry === null || this.#ended !== null) return false;
     return decideRetryOfStatus({
       status,
@@ -218,9 +239,20 @@ export class AttemptLoop {
       bodyReplayable: this.#body?.replayable ?? true,
       attempts: this.#counted + 1,
       retry: config.retry,
-      budget: budget ?? NO_BUDGET,
-      hasCandidate: () => selectCandidates(pool, this.#tried).none === null,
+      budget: this,
+      hasCandidate: () => this.#hasCandidate(),
     });
+  }
+
+  /** Asked when a retry is all that is missing. */
+  tryRetry(): boolean {
+    if (this.#serving.budget?.tryRetry() ?? false) return true;
+    if (this.#hasCandidate()) this.#request.observed?.retryRefused();
+    return false;
+  }
+
+  #hasCandidate(): boolean {
+    return selectCandidates(this.#serving.pool, this.#tried).none === null;
   }
 
   #exchangeWith(run: AttemptRun, fresh: boolean): Exchange {
@@ -245,35 +277,19 @@ export class AttemptLoop {
       now: this.#context.now,
       ended: () => this.#ended,
       onUnwanted: () => this.#end(clientGone()),
-      onEnd: (status, error) => {
-        this.#clearDeadline();
-        this.#body?.cancel();
-        this.#request.onEnd(status, error);
-      },
+      onEnd: this.#answered,
     });
   }
+
+  readonly #answered = (answer: Answer, failure: ProxyError | null): void => {
+    this.#clearDeadline();
+    this.#body?.cancel();
+    const { observed, startedAt } = this.#request;
+    observed?.ended(endOfAnswer(answer, failure, { startedAt, requestBytes: this.requestBytes }));
+  };
 
   #clearDeadline(): void {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
   }
-}
-
-const NO_BUDGET = { tryRetry: () => false };
-
-const NOT_PLACED: Record<NoPlacement, string> = {
-  draining: "every backend of the pool is draining",
-  down: "every backend of the pool is down",
-  full: "every backend of the pool is at its limit",
-  tried: "no further backend is available",
-  refused: "the strategy refused the request",
-};
-
-function notPlaced(why: NoPlacement): ProxyError {
-  const code = why === "refused" ? "strategy_refused" : "no_backend_available";
-  return new ProxyError(code, NOT_PLACED[why], { source: "proxy" });
-}
-
-function clientGone(): ProxyError {
-  return new ProxyError("client_gone", "the client went away", { source: "client" });
 }

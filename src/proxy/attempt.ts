@@ -3,6 +3,7 @@ import type { Settlement } from "../balance/settle.ts";
 import type { ErrorCode, ProxyError } from "../errors.ts";
 import type { Attempt, HeaderReader, Outcome, RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
+import type { AttemptNotes } from "../strategy/attempt-notes.ts";
 import type { StrategyHost } from "../strategy/host.ts";
 import type { ResponseHead } from "../transport/exchange.ts";
 import { TransportError } from "../transport/transport-error.ts";
@@ -43,7 +44,7 @@ export class AttemptRun {
       request: options.request,
       startedAt: options.now(),
     });
-    options.host.onStart(this.#attempt);
+    options.host.onStart(this.#attempt, this.#notes);
   }
 
   /** Whether the response head is there: from then on nothing is repeated. */
@@ -51,17 +52,22 @@ export class AttemptRun {
     return this.#status !== null;
   }
 
+  get #notes(): AttemptNotes | null {
+    return this.observed?.notes ?? null;
+  }
+
   respond(head: ResponseHead): void {
     this.#status = head.status;
     this.#firstByteMs = this.#options.now() - this.#attempt.startedAt;
     this.#options.settlement.responded(head.status);
     this.observed?.responded(head.status);
-    this.#options.host.onResponse(this.#attempt, {
+    const seen = {
       status: head.status,
       firstByteMs: this.#firstByteMs,
       headers: new FieldReader(head.headers),
       upgraded: false,
-    });
+    };
+    this.#options.host.onResponse(this.#attempt, seen, this.#notes);
   }
 
   /** `end` with what `failure` says of the backend: what did not go wrong there must not be held against it. */
@@ -80,13 +86,15 @@ export class AttemptRun {
     const { admission, settlement, host, now } = this.#options;
     if (blamed) settlement.ended(outcome);
     admission.release();
-    this.observed?.ended({ outcome, status: this.#status, error });
-    host.onEnd(this.#attempt, {
+    const seen = {
       outcome,
       status: this.#status,
       firstByteMs: this.#firstByteMs,
       durationMs: now() - this.#attempt.startedAt,
-    });
+    };
+    // Before the span ends, after which it takes no notes.
+    host.onEnd(this.#attempt, seen, this.#notes);
+    this.observed?.ended({ outcome, status: this.#status, error });
   }
 }
 

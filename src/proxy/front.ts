@@ -4,7 +4,7 @@
  */
 import type { HeaderReader } from "../plugin.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
-import type { Endpoint } from "../transport/socket-calls.ts";
+import type { Endpoint } from "../transport/endpoint.ts";
 
 /** Name and value as they appear on the wire; latin-1. */
 export type HeaderField = readonly [name: string, value: string];
@@ -62,6 +62,8 @@ export interface Front {
   kill(): void;
   /** Null: a unix socket. */
   readonly port: number | null;
+  /** The address that it listens on alone; null: every one, or a name. */
+  readonly host: string | null;
   /** The clients whose requests are under way, except over a unix socket. */
   underWay(): Iterable<Endpoint>;
   /** Requests of clients that are under way. */

@@ -4,12 +4,13 @@ import type { Logger } from "../log.ts";
 import type { RequestInfo } from "../plugin.ts";
 import { AttemptLoop, type AttemptLoopContext } from "./attempt-loop.ts";
 import { createTrust, findClientAddress, withoutMapping } from "./client-address.ts";
-import { errorAnswer, statusOf } from "./error-answer.ts";
+import { errorAnswer } from "./error-answer.ts";
 import { readRequestId } from "./forwarding.ts";
 import type { FrontRequest, Handler } from "./front.ts";
 import { lastHopAnswer } from "./max-forwards.ts";
 import type { RequestObserver } from "./observer.ts";
 import { bodyTooLarge } from "./request-body.ts";
+import { endOfFailure, endOfOwnAnswer } from "./request-end.ts";
 import { createRouter, type Routed, type Router, withoutPrefix } from "./router.ts";
 import type { ServingPool } from "./serving-pool.ts";
 import { validateRequest } from "./validation.ts";
@@ -48,13 +49,22 @@ export function createHandler(options: HandlerOptions): Handler {
     const forwardedFor = trusted ? front.headers.get("x-forwarded-for") : null;
     const clientAddress = findClientAddress(peerAddress, forwardedFor, isTrusted);
     const info = requestInfo(front, host, clientAddress);
-    const observed = observer?.requestStarted({ request: front, host, clientAddress }) ?? null;
+    const observed =
+      observer?.requestStarted({
+        request: front,
+        host,
+        clientAddress,
+        requestId,
+        trustedPeer: trusted,
+      }) ?? null;
+    const startedAt = observed === null ? 0 : context.now();
+    let loop: AttemptLoop | null = null;
     try {
       validateRequest(front);
       refuseLoop(front, pseudonym);
       const own = lastHopAnswer(front);
       if (own !== null) {
-        observed?.ended({ status: own.status, error: null });
+        observed?.ended(endOfOwnAnswer(own, context.now() - startedAt));
         return own;
       }
       const routed = route(router, info);
@@ -62,7 +72,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (serving === undefined) throw new Error(`no pool is called ${routed.pool}`);
       observed?.routed(routed.pool, routed.route);
       refuseLargeBody(front, serving);
-      const answer = await new AttemptLoop(context, serving, {
+      loop = new AttemptLoop(context, serving, {
         front,
         info,
         forwarding: {
@@ -73,14 +83,20 @@ export function createHandler(options: HandlerOptions): Handler {
           pseudonym,
         },
         observed,
-        onEnd: (status, error) => observed?.ended({ status, error }),
-      }).run();
-      return answer;
+        startedAt,
+      });
+      return await loop.run();
     } catch (error) {
       const failure = logged(asProxyError(error), log);
-      const gone = failure.code === "client_gone";
-      observed?.ended({ status: gone ? null : statusOf(failure.code), error: failure.code });
-      return errorAnswer(failure, front, requestId);
+      const answer = errorAnswer(failure, front, requestId);
+      observed?.ended(
+        endOfFailure(failure, answer, {
+          method: front.method,
+          tookMs: context.now() - startedAt,
+          requestBytes: loop?.requestBytes ?? 0,
+        }),
+      );
+      return answer;
     }
   };
 }

@@ -30,6 +30,11 @@ export class RequestBody {
     return this.#replayable;
   }
 
+  /** What was read of it so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** All of it has arrived. */
   get ended(): boolean {
     return this.#ended;

@@ -1,4 +1,5 @@
 /** The front over Bun.serve. The only file of the request path that knows Bun's Request and Response. */
+import { isIP } from "node:net";
 import type { SocketAddress } from "../config/config.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import type { Front, FrontAnswer, FrontRequest, Handler } from "./front.ts";
@@ -79,6 +80,7 @@ export function serveFront(options: ServeFrontOptions): Front {
       void server.stop(true);
     },
     port: server.port ?? null,
+    host: "unix" in address ? null : onlyAddress(address.hostname),
     *underWay() {
       for (const request of underWay) {
         const peer = server.requestIP(request);
@@ -90,6 +92,11 @@ export function serveFront(options: ServeFrontOptions): Front {
       return server.pendingRequests;
     },
   };
+}
+
+/** Connections to a wildcard's or a name's listener may have any local address. */
+function onlyAddress(hostname: string): string | null {
+  return isIP(hostname) === 0 || hostname === "0.0.0.0" || hostname === "::" ? null : hostname;
 }
 
 class ServeRequest implements FrontRequest {

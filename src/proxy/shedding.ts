@@ -2,6 +2,8 @@
 export interface ClientConnection {
   /** As `clientOf` has it. */
   readonly address: string;
+  /** One of our own proxies, in front of many clients. */
+  readonly trusted: boolean;
   /** A request is under way on it. */
   readonly busy: boolean;
   /** When it was first seen; lower is older. */
@@ -17,8 +19,8 @@ export interface Excess<C> {
 
 /**
  * Which connections to close. Each address loses what it has too many of; what is too much in total
- * is taken from the addresses that have most, so that a client with few never pays for one with many.
- * Of one address, those without a request go first, and of these the oldest (as nginx does with its
+ * is taken from the addresses that have most, so that a client with few never pays for one with many, and from
+ * trusted proxies last. Of one address, those without a request go first, and of these the oldest (as nginx does with its
  * reusable connections).
  */
 export function chooseExcess<C extends ClientConnection>(
@@ -26,23 +28,32 @@ export function chooseExcess<C extends ClientConnection>(
   excess: Excess<C>,
 ): C[] {
   const chosen: C[] = [];
-  const left: C[][] = [];
+  const clients: C[][] = [];
+  const proxies: C[][] = [];
   for (const group of Map.groupBy(connections, ({ address }) => address).values()) {
+    const first = group[0] as C;
     group.sort(byWorth);
-    chosen.push(...group.splice(0, excess.of(group[0] as C)));
-    left.push(group);
+    chosen.push(...group.splice(0, excess.of(first)));
+    (first.trusted ? proxies : clients).push(group);
   }
-  let missing = excess.total - chosen.length;
-  const level = fairLevel(left, missing);
-  // Down to one above the level everywhere first, so that the last one of a client is nobody's first choice.
-  for (const floor of [level + 1, level]) {
-    for (const group of left) {
-      const gone = group.splice(0, Math.max(0, Math.min(group.length - floor, missing)));
-      chosen.push(...gone);
-      missing -= gone.length;
-    }
+  for (const groups of [clients, proxies]) {
+    chosen.push(...takeFromMost(groups, excess.total - chosen.length));
   }
   return chosen;
+}
+
+/** Takes that many, or all, so that those with most end level. */
+function takeFromMost<C>(groups: readonly C[][], count: number): C[] {
+  const taken: C[] = [];
+  const level = fairLevel(groups, count);
+  // Down to one above the level everywhere first, so that the last one of a client is nobody's first choice.
+  for (const floor of [level + 1, level]) {
+    for (const group of groups) {
+      const most = Math.max(0, count - taken.length);
+      taken.push(...group.splice(0, Math.max(0, Math.min(group.length - floor, most))));
+    }
+  }
+  return taken;
 }
 
 /** Who counts as one client: one customer has at least 64 bits of an IPv6 address to choose from (RFC 6177). */

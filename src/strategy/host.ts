@@ -12,6 +12,7 @@ import type {
   StrategyPlugin,
 } from "../plugin.ts";
 import { isThenable } from "../config/describe.ts";
+import type { AttemptNotes } from "./attempt-notes.ts";
 import { FaultLog } from "./fault-log.ts";
 import {
   faultOf,
@@ -23,7 +24,11 @@ import {
 } from "./fault.ts";
 import { FrozenCopy } from "./frozen-copy.ts";
 import { createInstance } from "./instance.ts";
+import { NoteTaker } from "./note-taker.ts";
+import type { PickRecord } from "./pick-record.ts";
+import { NO_STRATEGY_METRICS, type StrategyMetrics } from "./strategy-metrics.ts";
 import { TieBreak } from "./tie-break.ts";
+import { Warnings } from "./warnings.ts";
 
 /** Faults in a row after which an instance is not asked any more. */
 export const QUARANTINE_AFTER = 10;
@@ -45,6 +50,8 @@ export interface StrategyHostOptions {
   readonly previous: { readonly name: string; readonly snapshot: unknown } | null;
   /** Every fault, also those that are not logged. Must not throw. */
   onFault?(fault: StrategyFault): void;
+  /** What `env.counter` counts goes there; default: nowhere. */
+  readonly metrics?: StrategyMetrics;
 }
 
 export interface Pick {
@@ -55,7 +62,13 @@ export interface Pick {
 }
 
 type Hook = Exclude<keyof Strategy, "score" | "pick">;
-type News = readonly [hook: Hook, one: unknown, two: unknown, three: unknown];
+type News = readonly [
+  hook: Hook,
+  notes: AttemptNotes | null,
+  one: unknown,
+  two: unknown,
+  three: unknown,
+];
 
 /**
  * Calls one strategy instance, and keeps its faults away from requests: nothing but the constructor
@@ -77,6 +90,7 @@ export class StrategyHost {
   /** Apart from `#scores`, so that it can answer while scores are being asked for. */
   readonly #fallback: TieBreak;
   readonly #frozen = new FrozenCopy();
+  readonly #span: NoteTaker;
   readonly #waiting: News[] = [];
   #backends: readonly Backend[] = [];
   #inside = false;
@@ -96,11 +110,10 @@ export class StrategyHost {
     const turns = new SmoothWeighted(() => options.random());
     this.#scores = new TieBreak(turns);
     this.#fallback = new TieBreak(turns);
-    this.#log = new FaultLog({
-      log: options.log,
-      now: () => options.now(),
-      fields: { pool: options.pool, strategy: this.name, version: this.version },
-    });
+    const fields = { pool: options.pool, strategy: this.name, version: this.version };
+    this.#log = new FaultLog({ log: options.log, now: () => options.now(), fields });
+    const warnings = new Warnings(options.log, fields);
+    this.#span = new NoteTaker(warnings);
     this.#strategy = createInstance({
       plugin,
       options: options.options,
@@ -108,6 +121,9 @@ export class StrategyHost {
       now: () => options.now(),
       random: () => options.random(),
       log: options.log,
+      span: this.#span,
+      metrics: options.metrics ?? NO_STRATEGY_METRICS,
+      warnings,
       previous: previous?.name === plugin.name ? previous.snapshot : undefined,
     });
     this.#asksPick = this.#strategy.pick !== undefined;
@@ -124,50 +140,55 @@ export class StrategyHost {
     return this.#quarantined;
   }
 
-  /** The strategy sees `candidates` only as a frozen copy: best leave them unfrozen, that is faster. */
-  pick(candidates: Candidates, context: PickContext): Pick {
-    if (this.#quarantined || this.#inside) return this.#leastConnections(candidates);
+  /**
+   * The strategy sees `candidates` only as a frozen copy: best leave them unfrozen, that is faster.
+   * `record` is filled for those who want to know why.
+   */
+  pick(candidates: Candidates, context: PickContext, record: PickRecord | null = null): Pick {
+    if (this.#quarantined || this.#inside) return this.#leastConnections(candidates, record);
     this.#inside = true;
+    if (record !== null) this.#span.target = record.notes;
     try {
       const backend = this.#asksPick
         ? this.#askPick(candidates, context)
-        : this.#askScores(candidates, context);
+        : this.#askScores(candidates, context, record);
       this.#faultsInARow = 0;
       return { backend, fallback: false };
     } catch (thrown) {
       this.#pickFailed(faultOf(this.#asksPick ? "pick" : "score", thrown));
-      return this.#leastConnections(candidates);
+      return this.#leastConnections(candidates, record);
     } finally {
+      this.#span.target = null;
       this.#inside = false;
       this.#tellWaiting();
     }
   }
 
-  /** The request is about to be sent, whoever placed it. */
-  onStart(attempt: Attempt): void {
+  /** The request is about to be sent, whoever placed it. `notes` takes what the strategy says about it. */
+  onStart(attempt: Attempt, notes: AttemptNotes | null = null): void {
     this.#running++;
-    this.#tell("onStart", attempt);
+    this.#tell("onStart", notes, attempt);
   }
 
-  onResponse(attempt: Attempt, head: AttemptHead): void {
-    this.#tell("onResponse", attempt, head);
+  onResponse(attempt: Attempt, head: AttemptHead, notes: AttemptNotes | null = null): void {
+    this.#tell("onResponse", notes, attempt, head);
   }
 
   /** Exactly once after every `onStart` of this host, also after `dispose`. */
-  onEnd(attempt: Attempt, end: AttemptEnd): void {
+  onEnd(attempt: Attempt, end: AttemptEnd, notes: AttemptNotes | null = null): void {
     this.#running--;
-    this.#tell("onEnd", attempt, end);
+    this.#tell("onEnd", notes, attempt, end);
     this.#disposeWhenQuiet();
   }
 
   /** The pool has other backends now. */
   setBackends(list: readonly Backend[]): void {
     this.#backends = Object.freeze([...list]);
-    this.#tell("onPoolChange", this.#backends);
+    this.#tell("onPoolChange", null, this.#backends);
   }
 
   healthChanged(backend: Backend, from: Health, to: Health): void {
-    this.#tell("onHealthChange", backend, from, to);
+    this.#tell("onHealthChange", null, backend, from, to);
   }
 
   /** What the strategy leaves to the next one of its name: a deep copy, undefined if it leaves nothing. */
@@ -196,7 +217,7 @@ export class StrategyHost {
 
   #disposeWhenQuiet(): void {
     if (!this.#retired || this.#disposed || this.#running > 0) return;
-    this.#tell("dispose");
+    this.#tell("dispose", null);
     this.#disposed = true;
   }
 
@@ -207,9 +228,14 @@ export class StrategyHost {
     throw pickFault(answer, this.#backends.includes(answer as Backend));
   }
 
-  #askScores(candidates: Candidates, context: PickContext): Backend | null {
+  #askScores(
+    candidates: Candidates,
+    context: PickContext,
+    record: PickRecord | null,
+  ): Backend | null {
     const scores = this.#scores;
     scores.begin();
+    if (record !== null) record.scores.length = 0;
     for (const backend of candidates) {
       const score: unknown = this.#strategy.score?.(backend, context);
       // Only NaN differs from itself.
@@ -217,24 +243,37 @@ export class StrategyHost {
         throw scoreFault(backend, score);
       }
       scores.offer(backend, score);
+      record?.scores.push(score);
     }
     return scores.winner();
   }
 
-  #leastConnections(candidates: Candidates): Pick {
+  #leastConnections(candidates: Candidates, record: PickRecord | null): Pick {
     const fallback = this.#fallback;
     fallback.begin();
-    for (const backend of candidates) fallback.offer(backend, backend.inFlight / backend.weight);
+    if (record !== null) record.scores.length = 0;
+    for (const backend of candidates) {
+      const score = backend.inFlight / backend.weight;
+      fallback.offer(backend, score);
+      record?.scores.push(score);
+    }
     return { backend: fallback.winner(), fallback: true };
   }
 
-  #tell(hook: Hook, one?: unknown, two?: unknown, three?: unknown): void {
+  #tell(
+    hook: Hook,
+    notes: AttemptNotes | null,
+    one?: unknown,
+    two?: unknown,
+    three?: unknown,
+  ): void {
     if (this.#disposed) return;
     if (this.#inside) {
-      this.#waiting.push([hook, one, two, three]);
+      this.#waiting.push([hook, notes, one, two, three]);
       return;
     }
     this.#inside = true;
+    this.#span.target = notes;
     try {
       const method = this.#strategy[hook] as ((...news: unknown[]) => unknown) | undefined;
       if (method === undefined) return;
@@ -243,6 +282,7 @@ export class StrategyHost {
     } catch (thrown) {
       this.#count(faultOf(hook, thrown));
     } finally {
+      this.#span.target = null;
       this.#inside = false;
       this.#tellWaiting();
     }

@@ -1,9 +1,19 @@
 import { ConfigError, type Problem } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Backend, Strategy, StrategyEnv, StrategyLogger, StrategyPlugin } from "../plugin.ts";
+import type {
+  Backend,
+  Strategy,
+  StrategyEnv,
+  StrategyLogger,
+  StrategyPlugin,
+  StrategySpan,
+} from "../plugin.ts";
 import { describeThrown, describeValue, isThenable } from "../config/describe.ts";
 import { didYouMean, suggest } from "../config/suggest.ts";
 import { ignoreRejection } from "./fault.ts";
+import { StrategyCounters } from "./strategy-counters.ts";
+import type { StrategyMetrics } from "./strategy-metrics.ts";
+import type { Warnings } from "./warnings.ts";
 
 export interface InstanceOptions {
   readonly plugin: StrategyPlugin<unknown>;
@@ -13,6 +23,9 @@ export interface InstanceOptions {
   now(): number;
   random(): number;
   readonly log: Logger;
+  readonly span: StrategySpan;
+  readonly metrics: StrategyMetrics;
+  readonly warnings: Warnings;
   /** What the instance before this one left, if the names are equal. */
   readonly previous: unknown;
 }
@@ -124,11 +137,18 @@ function methodNames(strategy: object): MethodName[] {
 }
 
 function createEnv(options: InstanceOptions, parsed: unknown): StrategyEnv<unknown> {
-  const { now, random } = options;
+  const { now, random, span, metrics, warnings, pool } = options;
+  const counters = new StrategyCounters({ metrics, pool, strategy: options.plugin.name, warnings });
   return Object.freeze({
-    pool: options.pool,
+    pool,
     options: parsed,
     log: createLogger(options),
+    span: Object.freeze({
+      setAttribute: (...note: Parameters<StrategySpan["setAttribute"]>) =>
+        span.setAttribute(...note),
+      addEvent: (...note: Parameters<StrategySpan["addEvent"]>) => span.addEvent(...note),
+    }),
+    counter: (name: string) => counters.counter(name),
     now: () => now(),
     random: () => random(),
     perBackend,

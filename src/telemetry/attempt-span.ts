@@ -1,22 +1,28 @@
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 import type { HeaderField } from "../proxy/front.ts";
 import type { AttemptFacts, ObservedAttempt } from "../proxy/observer.ts";
+import { type AttemptNotes, MAX_NOTES, type NoteValue } from "../strategy/attempt-notes.ts";
 import {
   BACKEND_ID,
   BACKEND_IN_FLIGHT,
   CANDIDATES,
   CONNECT_DURATION_MS,
+  EJECTED_COUNT,
   ERROR_TYPE,
   EVENT_CONNECTED,
   EVENT_FIRST_BYTE,
+  EVENT_RECONNECTING,
   FALLBACK,
   HTTP_REQUEST_RESEND_COUNT,
   HTTP_RESPONSE_STATUS_CODE,
   NETWORK_PROTOCOL_VERSION,
+  PICK_DURATION_US,
   POOL,
+  RETRY_REASON,
   SERVER_ADDRESS,
   SERVER_PORT,
   STRATEGY,
+  STRATEGY_OWN,
   STRATEGY_VERSION,
   URL_FULL,
 } from "./attributes.ts";
@@ -27,11 +33,12 @@ import { redactTarget } from "./redact.ts";
 import type { RequestClock } from "./request-clock.ts";
 
 /** The CLIENT span of one attempt. It ends with the response body, or when the attempt breaks. */
-export class AttemptSpan implements ObservedAttempt {
+export class AttemptSpan implements ObservedAttempt, AttemptNotes {
   readonly headers: readonly HeaderField[];
   readonly removed: readonly string[];
   readonly #span: Span;
   readonly #clock: RequestClock;
+  #noted = 0;
 
   constructor(
     span: Span,
@@ -45,8 +52,31 @@ export class AttemptSpan implements ObservedAttempt {
     this.removed = removed;
   }
 
+  get notes(): AttemptNotes {
+    return this;
+  }
+
+  setAttribute(name: string, value: NoteValue): void {
+    if (this.#takesNote()) this.#span.setAttribute(`${STRATEGY_OWN}${name}`, value);
+  }
+
+  addEvent(name: string, attributes: Readonly<Record<string, NoteValue>>): void {
+    if (this.#takesNote()) {
+      this.#span.addEvent(`${STRATEGY_OWN}${name}`, attributes, this.#clock.now());
+    }
+  }
+
+  /** Not after the end, when the SDK logs every use: a strategy may hear of the end after us. */
+  #takesNote(): boolean {
+    return this.#noted++ < MAX_NOTES && this.#span.isRecording();
+  }
+
   connected(durationMs: number): void {
     this.#span.addEvent(EVENT_CONNECTED, { [CONNECT_DURATION_MS]: durationMs }, this.#clock.now());
+  }
+
+  reconnecting(): void {
+    this.#span.addEvent(EVENT_RECONNECTING, this.#clock.now());
   }
 
   responded(status: number): void {
@@ -71,11 +101,7 @@ export class AttemptSpan implements ObservedAttempt {
  * `server.*` and `url.full` name the Host that was sent, as the conventions ask, also where that is
  * the client's; which machine it went to is in `leastwise.backend.id` and `network.peer.*`.
  */
-export function attemptAttributes(
-  facts: AttemptFacts,
-  peer: BackendPeer,
-  resendCount: number,
-): Attributes {
+export function attemptAttributes(facts: AttemptFacts, peer: BackendPeer): Attributes {
   const attributes: Attributes = {
     ...peer.attributes,
     [URL_FULL]: `${peer.scheme}://${facts.host}${redactTarget(facts.target)}`,
@@ -87,12 +113,16 @@ export function attemptAttributes(
     [STRATEGY_VERSION]: facts.strategy.version,
     [CANDIDATES]: facts.candidates,
     [FALLBACK]: facts.fallback,
+    // Tenths are as fine as the clock is.
+    [PICK_DURATION_US]: Math.round(facts.pickMs * 10_000) / 10,
   };
   const authority = parseAuthority(facts.host, peer.scheme);
   if (authority !== null) {
     attributes[SERVER_ADDRESS] = authority.address;
     attributes[SERVER_PORT] = authority.port;
   }
-  if (resendCount > 0) attributes[HTTP_REQUEST_RESEND_COUNT] = resendCount;
+  if (facts.number > 1) attributes[HTTP_REQUEST_RESEND_COUNT] = facts.number - 1;
+  if (facts.retryReason !== null) attributes[RETRY_REASON] = facts.retryReason;
+  if (facts.decision !== null) attributes[EJECTED_COUNT] = facts.decision.ejected;
   return attributes;
 }

@@ -42,3 +42,34 @@ export const CONNECT_DURATION_MS = "leastwise.connect.duration_ms";
 export const EVENT_CONNECTED = "leastwise.connected";
 /** Event: the head of the backend's response has arrived. */
 export const EVENT_FIRST_BYTE = "leastwise.first_byte";
+/** Event: the backend had closed the idle connection, and the request went out again over a fresh one. */
+export const EVENT_RECONNECTING = "leastwise.reconnecting";
+/** Event of the request: the retry budget did not allow another attempt. */
+export const EVENT_RETRY_REFUSED = "leastwise.retry_refused";
+/** Event: why that backend and no other. */
+export const EVENT_DECISION = "leastwise.decision";
+
+/** Microseconds that the strategy took to pick. */
+export const PICK_DURATION_US = "leastwise.pick.duration_us";
+/** How many of the pool's backends were ejected. */
+export const EJECTED_COUNT = "leastwise.ejected_count";
+/** What became of the attempt before: `connect`, `reset`, `timeout` or `status`. */
+export const RETRY_REASON = "leastwise.retry.reason";
+
+/** Of the event: the candidates' ids, the best first if there are scores; the next two go with it. */
+export const DECISION_CANDIDATES = "leastwise.decision.candidates";
+/** Requests in flight at each candidate before this one. */
+export const DECISION_IN_FLIGHT = "leastwise.decision.in_flight";
+/** Lower is better; absent when the strategy picks without scores. */
+export const DECISION_SCORES = "leastwise.decision.scores";
+/** `id reason` of each backend that was no candidate: `down`, `ejected`, `draining`, `full` or `tried`. */
+export const DECISION_EXCLUDED = "leastwise.decision.excluded";
+/** More than one candidate had the lowest score. */
+export const DECISION_TIE = "leastwise.decision.tie";
+/** All backends were ejected, and requests are sent anyway. */
+export const DECISION_FAIL_OPEN = "leastwise.decision.fail_open";
+/** How many backends are missing in the lists because these would be too long. */
+export const DECISION_LEFT_OUT = "leastwise.decision.left_out";
+
+/** Before the names of attributes and events that a strategy makes itself. */
+export const STRATEGY_OWN = "leastwise.plugin.";

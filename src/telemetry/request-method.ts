@@ -1,5 +1,3 @@
-import type { Environment } from "./settings.ts";
-
 /** RFC 9110, RFC 5789 (PATCH) and QUERY. */
 const KNOWN = [
   "CONNECT",
@@ -16,13 +14,9 @@ const KNOWN = [
 
 /**
  * Methods that may be an attribute value and a span name; all others become `_OTHER`, or a client
- * could make as many names as it likes. `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` replaces the list
- * (the conventions demand the override).
+ * could make as many names as it likes. A configured list replaces ours (the conventions demand the
+ * override); null or empty: none is configured.
  */
-export function knownMethods(env: Environment): ReadonlySet<string> {
-  const listed = (env["OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"] ?? "")
-    .split(",")
-    .map((method) => method.trim())
-    .filter((method) => method !== "");
-  return new Set(listed.length === 0 ? KNOWN : listed);
+export function knownMethods(configured: readonly string[] | null): ReadonlySet<string> {
+  return new Set(configured === null || configured.length === 0 ? KNOWN : configured);
 }

@@ -16,11 +16,14 @@ import type {
   ObservedRequest,
   RequestEnd,
   RequestFacts,
+  RequestTrace,
 } from "../proxy/observer.ts";
 import { AttemptSpan, attemptAttributes } from "./attempt-span.ts";
 import {
   CLIENT_ADDRESS,
   ERROR_TYPE,
+  EVENT_DECISION,
+  EVENT_RETRY_REFUSED,
   HTTP_REQUEST_METHOD,
   HTTP_REQUEST_METHOD_ORIGINAL,
   HTTP_RESPONSE_STATUS_CODE,
@@ -37,7 +40,9 @@ import {
 } from "./attributes.ts";
 import { parseAuthority } from "./authority.ts";
 import type { BackendPeer } from "./backend-peer.ts";
+import { decisionAttributes } from "./decision-event.ts";
 import { requestErrorType } from "./error-type.ts";
+import { originalHost, originalScheme } from "./original-request.ts";
 import { redactQuery } from "./redact.ts";
 import type { RequestClock } from "./request-clock.ts";
 import { traceparentField } from "./trace-context.ts";
@@ -60,14 +65,14 @@ export interface RequestSpanOptions {
 
 /** The SERVER span of one request. It ends when the response body has been sent or broken. */
 export class RequestSpan implements ObservedRequest {
-  /** No span tells of the candidates that were not picked. */
-  readonly wantsDecision = false;
+  readonly wantsDecision = true;
+  readonly trace: RequestTrace;
   readonly #options: RequestSpanOptions;
   readonly #context: Context;
-  #attempts = 0;
 
   constructor(options: RequestSpanOptions) {
     this.#options = options;
+    this.trace = options.span.spanContext();
     this.#context = trace.setSpan(ROOT_CONTEXT, options.span);
   }
 
@@ -82,18 +87,22 @@ export class RequestSpan implements ObservedRequest {
 
   attemptStarting(facts: AttemptFacts): ObservedAttempt {
     const { tracer, clock, name, method, propagate, removed, peerOf } = this.#options;
-    const attributes = {
-      ...method,
-      ...attemptAttributes(facts, peerOf(facts.backend), this.#attempts),
-    };
-    this.#attempts += 1;
+    const attributes = { ...method, ...attemptAttributes(facts, peerOf(facts.backend)) };
+    const startTime = clock.now();
     const span = tracer.startSpan(
       name,
-      { kind: SpanKind.CLIENT, attributes, startTime: clock.now() },
+      { kind: SpanKind.CLIENT, attributes, startTime },
       this.#context,
     );
+    if (facts.decision !== null) {
+      span.addEvent(EVENT_DECISION, decisionAttributes(facts.decision), startTime);
+    }
     const headers = propagate ? [traceparentField(span.spanContext())] : NO_FIELDS;
     return new AttemptSpan(span, clock, headers, removed);
+  }
+
+  retryRefused(): void {
+    this.#options.span.addEvent(EVENT_RETRY_REFUSED, this.#options.clock.now());
   }
 
   ended(end: RequestEnd): void {
@@ -126,9 +135,12 @@ export function requestAttributes(facts: RequestFacts): Attributes {
   const { request } = facts;
   const queryAt = request.target.indexOf("?");
   const path = queryAt === -1 ? request.target : request.target.slice(0, queryAt);
-  const attributes: Attributes = { [URL_PATH]: path, [URL_SCHEME]: request.scheme };
+  const { trustedPeer } = facts;
+  const scheme = (trustedPeer ? originalScheme(request.headers) : null) ?? request.scheme;
+  const host = (trustedPeer ? originalHost(request.headers) : null) ?? facts.host;
+  const attributes: Attributes = { [URL_PATH]: path, [URL_SCHEME]: scheme };
   if (queryAt !== -1) attributes[URL_QUERY] = redactQuery(request.target.slice(queryAt + 1));
-  const authority = parseAuthority(facts.host, request.scheme);
+  const authority = parseAuthority(host, scheme);
   if (authority !== null) {
     attributes[SERVER_ADDRESS] = authority.address;
     attributes[SERVER_PORT] = authority.port;

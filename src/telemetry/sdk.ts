@@ -1,136 +1,200 @@
 /**
  * Starts the OpenTelemetry SDK. The only file that imports `@opentelemetry/sdk-node`; it is itself
- * imported only after `telemetryWanted` has said yes.
+ * imported only by a process that has something to send.
  */
 import {
   context,
   type ContextManager,
   diag,
   DiagLogLevel,
+  metrics,
   ROOT_CONTEXT,
   trace,
 } from "@opentelemetry/api";
-import { OTLPTraceExporter as JsonExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { OTLPTraceExporter as ProtobufExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import { defaultResource, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
-  defaultResource,
-  envDetector,
-  type Resource,
-  resourceFromAttributes,
-} from "@opentelemetry/resources";
+  ConsoleMetricExporter,
+  type MetricProducer,
+  PeriodicExportingMetricReader,
+  type PushMetricExporter,
+} from "@opentelemetry/sdk-metrics";
 import { NodeSDK } from "@opentelemetry/sdk-node";
-import { ConsoleSpanExporter, type SpanExporter } from "@opentelemetry/sdk-trace";
-import { ConfigError } from "../errors.ts";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ConsoleSpanExporter,
+  ParentBasedSampler,
+  type Sampler,
+  type SpanLimits,
+  TraceIdRatioBasedSampler,
+} from "@opentelemetry/sdk-trace";
+import type {
+  MetricsConfig,
+  SdkLogLevel,
+  TelemetryConfig,
+  TracesConfig,
+} from "../config/config.ts";
 import type { Logger } from "../log.ts";
 import type { RequestObserver } from "../proxy/observer.ts";
 import { createDiagLog } from "./diag-log.ts";
-import { ReportingExporter } from "./reporting-exporter.ts";
+import { type ExportReport, ExportWatch } from "./export-watch.ts";
+import { createMetricExporter, createSpanExporter } from "./otlp-exporter.ts";
 import { knownMethods } from "./request-method.ts";
-import {
-  type Environment,
-  setting,
-  traceEndpoint,
-  type TraceSettings,
-  traceSettings,
-} from "./settings.ts";
+import { resourceAttributes, type ServiceIdentity } from "./resource-attributes.ts";
+import { SpanQueue } from "./span-queue.ts";
 import { createTracingObserver } from "./tracing-observer.ts";
 
-/** What is not delivered by then is dropped: the SDK alone would try for 8 s when nobody listens. */
-const SHUTDOWN_MS = 3_000;
+/*
+ * What is not delivered by then is dropped: the SDK alone would try for 8 s when nobody listens.
+ * Workers send their spans first, the master the totals after them: together 3 s.
+ */
+const SPANS_SHUTDOWN_MS = 2_000;
+const METRICS_SHUTDOWN_MS = 1_000;
 
 export interface TelemetryOptions {
-  /** The process's environment; the SDK reads most of `OTEL_*` from there itself. */
-  readonly env: Environment;
-  /** Ours, for `service.version`. */
-  readonly version: string;
-  /** Part of `service.instance.id`: each worker sends its own spans. */
-  readonly workerId: number;
+  readonly config: TelemetryConfig;
+  readonly service: ServiceIdentity;
+  /** Told when exports begin to fail and when they work again. */
+  readonly report: (report: ExportReport) => void;
   readonly log: Logger;
 }
 
-export interface Telemetry {
+export interface Tracing {
   readonly observer: RequestObserver;
   /**
-   * Delivers what is left, for 3 s at most, and never rejects. An exporter that still waits for its
+   * Delivers what is left, for 2 s at most, and never rejects. An exporter that still waits for its
    * collector keeps timers running: the process has to be ended, it does not run out by itself.
    */
   shutdown(): Promise<void>;
 }
 
-/** Only traces, and no instrumentation of modules. Throws a ConfigError for `OTEL_*` values that we cannot serve. */
-export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { env, log } = options;
-  const { settings, problems } = traceSettings(env);
-  if (problems.length > 0) throw new ConfigError(problems);
-
-  const diagLog = createDiagLog(log, () => performance.now());
-  const logLevel = diagLevel(setting(env, "OTEL_LOG_LEVEL"));
-  diag.setLogger(diagLog, { logLevel, suppressOverrideMessage: true });
-  const exporter = new ReportingExporter(
-    createExporter(settings),
-    log,
-    exportTarget(settings, env),
-  );
-  // With OTEL_LOG_LEVEL set the constructor brings a logger of its own, which writes to the console.
-  diag.disable();
-  const sdk = new NodeSDK({
-    traceExporter: exporter,
+/** For a worker: spans, and no instrumentation of modules. */
+export function startTracing(options: TelemetryOptions, traces: TracesConfig): Tracing {
+  const { config, service, report } = options;
+  const watch = new ExportWatch("traces", report);
+  const exporter =
+    traces.target === null ? new ConsoleSpanExporter() : createSpanExporter(traces.target, watch);
+  const sdk = startSdk(options, {
+    spanProcessors: [new SpanQueue(exporter, traces.batch, watch)],
     metricReaders: [],
+    sampler: samplerOf(traces),
+    spanLimits: limitsOf(traces),
+  });
+  const observer = createTracingObserver({
+    tracer: trace.getTracer("leastwise", service.version),
+    knownMethods: knownMethods(config.knownMethods),
+    propagate: config.propagate,
+    trust: config.trust,
+  });
+  return { observer, shutdown: () => shutdown(sdk, SPANS_SHUTDOWN_MS, "spans", options.log) };
+}
+
+export interface MetricsPush {
+  /** Sends the last totals, for 1 s at most, and never rejects. */
+  shutdown(): Promise<void>;
+}
+
+/** For the master: it alone pushes, for the whole tree of processes. */
+export function startMetrics(
+  options: TelemetryOptions,
+  metricsConfig: MetricsConfig,
+  createProducer: (resource: Resource) => MetricProducer,
+): MetricsPush {
+  const watch = new ExportWatch("metrics", options.report);
+  const { target, intervalMs, timeoutMs } = metricsConfig;
+  const exporter =
+    target === null ? new ConsoleMetricExporter() : quietly(createMetricExporter(target, watch));
+  const reader = new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: intervalMs,
+    exportTimeoutMillis: timeoutMs,
+    metricProducers: [createProducer(resourceOf(options))],
+  });
+  const sdk = startSdk(options, { spanProcessors: [], metricReaders: [reader] });
+  // At once: a collector that cannot be reached is not to be found out a minute later.
+  reader.forceFlush().catch(() => {});
+  return { shutdown: () => shutdown(sdk, METRICS_SHUTDOWN_MS, "metrics", options.log) };
+}
+
+type Parts = Pick<
+  ConstructorParameters<typeof NodeSDK>[0] & object,
+  "spanProcessors" | "metricReaders" | "sampler" | "spanLimits"
+>;
+
+/** Everything is given: what is left out the SDK would read from the environment by itself. */
+function startSdk(options: TelemetryOptions, parts: Parts): NodeSDK {
+  const logger = createDiagLog(options.log, () => performance.now());
+  const logLevel = LEVELS[options.config.logLevel];
+  const sdk = new NodeSDK({
+    ...parts,
     logRecordProcessors: [],
-    resource: processResource(options),
+    resource: resourceOf(options),
     // The host and process detectors would send the command line and paths.
-    resourceDetectors: [envDetector],
+    autoDetectResources: false,
     contextManager: explicitContext,
     textMapPropagator: null,
   });
-  diag.setLogger(diagLog, { logLevel, suppressOverrideMessage: true });
+  // After the constructor: with OTEL_LOG_LEVEL set it brings a logger that writes to the console.
+  diag.setLogger(logger, { logLevel, suppressOverrideMessage: true });
   sdk.start();
-
-  const observer = createTracingObserver({
-    tracer: trace.getTracer("leastwise", options.version),
-    knownMethods: knownMethods(env),
-    propagate: settings.propagate,
-  });
-  return { observer, shutdown: () => shutdown(sdk, log) };
+  return sdk;
 }
 
-async function shutdown(sdk: NodeSDK, log: Logger): Promise<void> {
+async function shutdown(sdk: NodeSDK, ms: number, what: string, log: Logger): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve(`no answer within ${SHUTDOWN_MS} ms`), SHUTDOWN_MS);
+  const timer = setTimeout(() => resolve(`no answer within ${ms} ms`), ms);
   const stopped = sdk.shutdown().then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
   const failure = await Promise.race([stopped, late]);
   clearTimeout(timer);
-  if (failure !== null) log.warn("the last spans were not exported", { reason: failure });
+  if (failure !== null) log.warn(`the last ${what} were not exported`, { reason: failure });
   trace.disable();
+  metrics.disable();
   context.disable();
   diag.disable();
 }
 
-function createExporter(settings: TraceSettings): SpanExporter {
-  if (settings.exporter === "console") return new ConsoleSpanExporter();
-  return settings.protocol === "http/json" ? new JsonExporter() : new ProtobufExporter();
+function resourceOf({ config, service }: TelemetryOptions): Resource {
+  return defaultResource().merge(resourceFromAttributes(resourceAttributes(config, service)));
 }
 
-/** For the log: without credentials and query. */
-function exportTarget(settings: TraceSettings, env: Environment): string {
-  if (settings.exporter === "console") return "console";
-  const endpoint = new URL(traceEndpoint(env) ?? "http://localhost:4318");
-  return `${endpoint.origin}${endpoint.pathname}`;
+/** The reader would log every export that fails: that is the watch's business. */
+function quietly(exporter: ReturnType<typeof createMetricExporter>): PushMetricExporter {
+  return {
+    export: (batch, done) => exporter.export(batch, () => done({ code: 0 })),
+    forceFlush: () => exporter.forceFlush(),
+    shutdown: () => exporter.shutdown(),
+  };
 }
 
-/** Attributes of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` come on top of these. */
-function processResource(options: TelemetryOptions): Resource {
-  return defaultResource().merge(
-    resourceFromAttributes({
-      "service.name": "leastwise",
-      "service.version": options.version,
-      "service.instance.id": `worker-${options.workerId}-${crypto.randomUUID()}`,
-      "process.pid": process.pid,
-    }),
-  );
+function samplerOf({ sampler, ratio }: TracesConfig): Sampler {
+  switch (sampler) {
+    case "always_on":
+      return new AlwaysOnSampler();
+    case "always_off":
+      return new AlwaysOffSampler();
+    case "traceidratio":
+      return new TraceIdRatioBasedSampler(ratio);
+    case "parentbased_always_on":
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+    case "parentbased_always_off":
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
+    case "parentbased_traceidratio":
+      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
+  }
+}
+
+function limitsOf({ limits }: TracesConfig): SpanLimits {
+  return {
+    attributeCountLimit: limits.attributes,
+    attributeValueLengthLimit: limits.attributeLength ?? Number.POSITIVE_INFINITY,
+    eventCountLimit: limits.events,
+    linkCountLimit: limits.links,
+    attributePerEventCountLimit: limits.eventAttributes,
+    attributePerLinkCountLimit: limits.linkAttributes,
+  };
 }
 
 /** Context goes from object to object; without this the SDK would turn AsyncLocalStorage on for every request. */
@@ -142,21 +206,12 @@ const explicitContext: ContextManager = {
   disable: () => explicitContext,
 };
 
-function diagLevel(name: string | null): DiagLogLevel {
-  switch (name?.toUpperCase()) {
-    case "NONE":
-      return DiagLogLevel.NONE;
-    case "ERROR":
-      return DiagLogLevel.ERROR;
-    case "INFO":
-      return DiagLogLevel.INFO;
-    case "DEBUG":
-      return DiagLogLevel.DEBUG;
-    case "VERBOSE":
-      return DiagLogLevel.VERBOSE;
-    case "ALL":
-      return DiagLogLevel.ALL;
-    default:
-      return DiagLogLevel.WARN;
-  }
-}
+const LEVELS: Readonly<Record<SdkLogLevel, DiagLogLevel>> = {
+  none: DiagLogLevel.NONE,
+  error: DiagLogLevel.ERROR,
+  warn: DiagLogLevel.WARN,
+  info: DiagLogLevel.INFO,
+  debug: DiagLogLevel.DEBUG,
+  verbose: DiagLogLevel.VERBOSE,
+  all: DiagLogLevel.ALL,
+};

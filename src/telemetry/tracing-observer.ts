@@ -6,6 +6,7 @@ import {
   trace,
   type Tracer,
 } from "@opentelemetry/api";
+import type { TelemetryConfig } from "../config/config.ts";
 import type { Backend } from "../plugin.ts";
 import type { HeaderField } from "../proxy/front.ts";
 import type {
@@ -25,13 +26,13 @@ export interface TracingOptions {
   readonly knownMethods: ReadonlySet<string>;
   /** Whether trace context is read from clients and sent to backends. */
   readonly propagate: boolean;
+  readonly trust: TelemetryConfig["trust"];
 }
 
 /**
  * One SERVER span per request and one CLIENT span per attempt.
  *
- * Trace context is continued when the connection's other end is on a loopback or private address.
- * For anyone else a new trace starts, linked to the foreign one, and their `tracestate` and
+ * Trace context is continued when the connection's other end is trusted. For anyone else a new trace starts, linked to the foreign one, and their `tracestate` and
  * `baggage` go no further (W3C Trace Context, section 5.1: a restart at a boundary of trust).
  *
  * Context is passed from object to object, never through AsyncLocalStorage.
@@ -57,8 +58,7 @@ class TracingObserver implements RequestObserver {
     const { tracer, knownMethods, propagate } = this.#options;
     const { method, headers, peerAddress } = facts.request;
     const incoming = propagate ? readTraceContext(headers) : null;
-    // Empty on a unix socket, which only this machine can reach.
-    const trusted = peerAddress === "" || isPrivateAddress(peerAddress);
+    const trusted = this.#isTrusted(peerAddress, facts.trustedPeer);
     const known = knownMethods.has(method);
     const name = known ? method : "HTTP";
 
@@ -94,6 +94,13 @@ class TracingObserver implements RequestObserver {
     });
   }
 
+  #isTrusted(peerAddress: string, trustedProxy: boolean): boolean {
+    const { trust } = this.#options;
+    if (trust !== "private") return trust === "always";
+    // Empty on a unix socket, which only this machine can reach.
+    return trustedProxy || peerAddress === "" || isPrivateAddress(peerAddress);
+  }
+
   readonly #peerOf = (backend: Backend): BackendPeer => {
     let peer = this.#peers.get(backend);
     if (peer === undefined) {
@@ -110,7 +117,14 @@ class UnsampledRequest implements ObservedRequest {
   readonly #attempt: ObservedAttempt;
 
   constructor(traceparent: HeaderField, removed: readonly string[]) {
-    this.#attempt = { headers: [traceparent], removed, connected() {}, responded() {}, ended() {} };
+    this.#attempt = {
+      headers: [traceparent],
+      removed,
+      connected() {},
+      reconnecting() {},
+      responded() {},
+      ended() {},
+    };
   }
 
   routed(): void {}
@@ -118,6 +132,8 @@ class UnsampledRequest implements ObservedRequest {
   attemptStarting(): ObservedAttempt {
     return this.#attempt;
   }
+
+  retryRefused(): void {}
 
   ended(): void {}
 }

@@ -6,6 +6,7 @@ import type { Counters } from "../../src/pool/counters.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { AttemptLoop } from "../../src/proxy/attempt-loop.ts";
 import type { FrontAnswer } from "../../src/proxy/front.ts";
+import type { RequestEnd } from "../../src/proxy/observer.ts";
 import { ServingPool } from "../../src/proxy/serving-pool.ts";
 import { StrategyHost } from "../../src/strategy/host.ts";
 import { TransportError } from "../../src/transport/transport-error.ts";
@@ -20,7 +21,8 @@ export interface Bench {
   readonly answer: Promise<FrontAnswer>;
   readonly exchanges: readonly ScriptedExchange[];
   readonly ends: AttemptEnd[];
-  readonly requestEnds: (string | null)[];
+  /** What observers were told. */
+  readonly requestEnds: RequestEnd[];
   clientGone(): void;
   /** Attempts that count as a backend's failure. */
   blamed(): number;
@@ -85,7 +87,7 @@ export function send(script: Script, options: BenchOptions = {}): Bench {
   const reports = { onFailing() {}, onTrialEnded() {} };
   const transports = new Map(pool.backends.map((backend) => [backend, transport]));
   const serving = new ServingPool(pool, host, transports, reports, () => 0);
-  const requestEnds: (string | null)[] = [];
+  const requestEnds: RequestEnd[] = [];
   let clientGone = (): void => {};
   let attempts = 0;
   const front = frontRequest({
@@ -116,8 +118,14 @@ export function send(script: Script, options: BenchOptions = {}): Bench {
         requestId: null,
         pseudonym: "leastwise-a1",
       },
-      observed: null,
-      onEnd: (_status, error) => void requestEnds.push(error),
+      observed: {
+        wantsDecision: false,
+        routed() {},
+        attemptStarting: () => null,
+        retryRefused() {},
+        ended: (end) => void requestEnds.push(end),
+      },
+      startedAt: 0,
     },
   );
   const answer = loop.run();

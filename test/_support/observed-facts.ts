@@ -1,6 +1,6 @@
 /** What the proxy would tell a RequestObserver, made up. */
 import type { Backend } from "../../src/plugin.ts";
-import type { AttemptFacts, RequestFacts } from "../../src/proxy/observer.ts";
+import type { AttemptFacts, RequestEnd, RequestFacts } from "../../src/proxy/observer.ts";
 
 export interface RequestSketch {
   readonly method?: string;
@@ -8,6 +8,7 @@ export interface RequestSketch {
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly peerAddress?: string;
+  readonly trustedPeer?: boolean;
 }
 
 export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
@@ -16,6 +17,8 @@ export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
   return {
     host,
     clientAddress: peerAddress,
+    requestId: "r-1",
+    trustedPeer: sketch.trustedPeer ?? false,
     request: {
       method: sketch.method ?? "GET",
       scheme: "http",
@@ -36,14 +39,31 @@ export function backend(id: string, url = `http://10.0.0.1:3000`): Backend {
 export function attemptFacts(facts: Partial<AttemptFacts> = {}): AttemptFacts {
   return {
     number: 1,
+    retryReason: null,
     pool: "web",
     backend: backend("a"),
     strategy: { name: "least-connections", version: "1a2b3c" },
     candidates: 3,
     inFlight: 7,
     fallback: false,
+    pickMs: 0.25,
+    decision: null,
     target: "/cart",
     host: "shop.example:8080",
     ...facts,
+  };
+}
+
+/** Answered 200 by the backend unless told otherwise. */
+export function requestEnd(end: Partial<RequestEnd> = {}): RequestEnd {
+  return {
+    status: 200,
+    error: null,
+    endedBy: "backend",
+    phase: "done",
+    requestBytes: 0,
+    responseBytes: 5,
+    firstByteMs: 3,
+    ...end,
   };
 }

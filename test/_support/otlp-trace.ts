@@ -80,7 +80,7 @@ function spanOf(span: Message): Omit<ReceivedSpan, "resource" | "scope"> {
   };
 }
 
-function attributesOf(message: Message | null, number: number): Attributes {
+export function attributesOf(message: Message | null, number: number): Attributes {
   const pairs = message?.messages(number) ?? [];
   return Object.fromEntries(pairs.map((pair) => [pair.text(1), valueOf(pair.message(2))]));
 }
@@ -160,7 +160,7 @@ interface JsonSpan {
   readonly status?: { readonly code?: number; readonly message?: string };
 }
 
-interface JsonPair {
+export interface JsonPair {
   readonly key: string;
   readonly value?: JsonValue;
 }
@@ -174,7 +174,7 @@ interface JsonValue {
   readonly kvlistValue?: { readonly values?: readonly JsonPair[] };
 }
 
-function jsonAttributes(pairs: readonly JsonPair[] | undefined): Attributes {
+export function jsonAttributes(pairs: readonly JsonPair[] | undefined): Attributes {
   return Object.fromEntries((pairs ?? []).map((pair) => [pair.key, jsonValue(pair.value)]));
 }
 

@@ -5,6 +5,8 @@ export interface ProxyRecipe {
   readonly name: string;
   readonly command: readonly string[];
   readonly files: Readonly<Record<string, string>>;
+  /** Beside this process's own variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface ProxyPlace {

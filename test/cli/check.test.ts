@@ -150,6 +150,8 @@ test("schema prints a JSON Schema that names every key", async () => {
     "admin",
     "workers",
     "shutdown",
+    "telemetry",
+    "accessLog",
     "$schema",
   ]);
 });

@@ -80,10 +80,27 @@ describe("defaults", () => {
       routes: [],
       trustedProxies: [],
       clientConnections: { max: null, maxPerAddress: null },
+      accessLog: {
+        log: "errors",
+        file: null,
+        format: "auto",
+        redactQuery: [],
+        requestHeaders: [],
+      },
       requestId: true,
       admin: { address: { hostname: "127.0.0.1", port: 9900 }, token: null, hosts: [] },
       workers: 4,
       shutdown: { delayMs: 0, graceMs: 30_000 },
+      telemetry: {
+        trust: "private",
+        propagate: true,
+        knownMethods: null,
+        serviceName: "leastwise",
+        resourceAttributes: {},
+        logLevel: "warn",
+        traces: null,
+        metrics: null,
+      },
     });
   });
 
@@ -106,6 +123,23 @@ describe("what may be written in several ways", () => {
       { address: { unix: "/run/a.sock" } },
       { address: { unix: "/b" } },
     ]);
+  });
+
+  test("the access log as one word or with its file, which lies beside the config", () => {
+    const accessLogOf = (accessLog: unknown, more: object = {}) =>
+      resolveConfig({ ...withPool({}), accessLog }, { ...context, ...more }).accessLog;
+    expect(accessLogOf("off")).toBeNull();
+    const plain = { file: null, format: "auto", redactQuery: [], requestHeaders: [] };
+    expect(accessLogOf("all")).toEqual({ log: "all", ...plain } as never);
+    expect(accessLogOf({})).toEqual({ log: "errors", ...plain } as never);
+    const written = { file: "logs/a.log", redactQuery: ["Token"], requestHeaders: ["User-Agent"] };
+    expect(accessLogOf(written, { baseDir: "/typed/here", configDir: "/etc/leastwise" })).toEqual({
+      log: "errors",
+      file: "/etc/leastwise/logs/a.log",
+      format: "auto",
+      redactQuery: ["token"],
+      requestHeaders: ["user-agent"],
+    });
   });
 
   test("status codes as a number or as ranges", () => {
@@ -183,6 +217,31 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
     'clientConnections.maxPerAddress: found "ten", allowed a whole number of at least 1',
   ],
   [
+    "an access log of something else",
+    { ...withPool({}), accessLog: "some" },
+    'accessLog: found "some", allowed "off", "errors", "all" or an object with log, file, format, redactQuery, requestHeaders',
+  ],
+  [
+    "an access log of nothing in a file",
+    { ...withPool({}), accessLog: { log: "off", file: "a.log" } },
+    'accessLog.log: found "off", allowed "errors" or "all"',
+  ],
+  [
+    "an access log in a folder",
+    { ...withPool({}), accessLog: { file: "logs/" } },
+    'accessLog.file: found "logs/", allowed the path of a file',
+  ],
+  [
+    "credentials in the access log",
+    { ...withPool({}), accessLog: { requestHeaders: ["user-agent", "Cookie"] } },
+    'accessLog.requestHeaders[1]: found "Cookie", allowed a header name other than authorization, cookie, proxy-authorization, set-cookie',
+  ],
+  [
+    "an empty key of the query",
+    { ...withPool({}), accessLog: { redactQuery: [""] } },
+    'accessLog.redactQuery[0]: found "", allowed a key of the query',
+  ],
+  [
     "a request id that is not switched",
     { ...withPool({}), requestId: "yes" },
     'requestId: found "yes", allowed true or false',
@@ -229,12 +288,12 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "an unknown key with a slip",
     { lisen: [], ...withPool({}) },
-    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, clientConnections, requestId, admin, workers, shutdown, $schema; did you mean "listen"?',
+    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, clientConnections, requestId, admin, workers, shutdown, telemetry, accessLog, $schema; did you mean "listen"?',
   ],
   [
     "a key of a later version",
-    { telemetry: {}, ...withPool({}) },
-    "telemetry: unknown key, allowed listen, pools, ",
+    { http3: {}, ...withPool({}) },
+    "http3: unknown key, allowed listen, pools, ",
   ],
   ["a key of a later version in a pool", withPool({ queue: {} }), "pools.web.queue: unknown key, "],
   [

@@ -210,7 +210,7 @@ describe("2,000 idle connections", () => {
   const IDLE = 2000;
   const ACTIVE = 50;
 
-  test("do not disturb 50 active ones, and cost a descriptor each for as long as they last [F16]", async () => {
+  test("keep nobody from being answered, and cost a descriptor each for as long as they last [F16]", async () => {
     const front = await serveEcho();
     const [worker] = await front.workers();
     const descriptors = () => openDescriptors(worker?.pid);

@@ -63,9 +63,18 @@ describe("Via", () => {
     ]) {
       expect(await get(proxy.port, `Via: ${via}\r\n`)).toStartWith("HTTP/1.1 200 ");
     }
-    expectLoop(await get(proxy.port, `Via: 1.1 ${own} (comment)\r\n`));
-    expectLoop(await get(proxy.port, `Via: 1.1 ${own}, 1.1 other\r\nConnection: Via\r\n`));
+    const twice = `1.1 ${own}, 1.1 app, 1.1 ${own}`;
+    expectLoop(await get(proxy.port, `Via: ${twice}, 1.1 ${own} (comment)\r\n`));
+    expectLoop(await get(proxy.port, `Via: ${twice}, 1.1 ${own}\r\nConnection: Via\r\n`));
     expect(backend.requests).toHaveLength(5);
+  });
+
+  test("that comes by another route of the same program arrives, twice over [D07]", async () => {
+    const backend = harness.backend(() => "arrived");
+    const proxy = await harness.proxy({ config: leadingTo(backend.url) });
+    await get(proxy.port);
+    const own = backend.requests[0]?.header("via") ?? "";
+    expect(await get(proxy.port, `Via: ${own}, 1.1 app, ${own}\r\n`)).toEndWith("arrived");
   });
 
   test("of two of ours in a row names both, and the request arrives [D07]", async () => {
@@ -94,9 +103,9 @@ describe("a request that comes back", () => {
     for (const received of answers) expectLoop(received);
     const posted = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
     expectLoop(await exchangeRaw(proxy.port, posted));
-    // Each was sent once, and not from there on again.
+    // Each was sent three times, and not from there on again.
     const quiet = await proxy.until("quiet", ([pool]) => pool?.backends[0]?.inFlight === 0);
-    expect(quiet[0]?.backends[0]?.requests).toBe(21);
+    expect(quiet[0]?.backends[0]?.requests).toBe(3 * 21);
   });
 
   test("by way of another proxy ends there [D07]", async () => {
@@ -113,7 +122,7 @@ describe("a request that comes back", () => {
     expectLoop(await get(proxy.port));
     for (const each of [proxy, other]) {
       const quiet = await each.until("quiet", ([pool]) => pool?.backends[0]?.inFlight === 0);
-      expect(quiet[0]?.backends[0]?.requests).toBe(1);
+      expect(quiet[0]?.backends[0]?.requests).toBe(3);
     }
   });
 });

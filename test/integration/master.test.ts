@@ -5,6 +5,7 @@ import { Master } from "../../src/process/master.ts";
 import { FakeWorkers, obey } from "../_support/fake-worker.ts";
 import { backendConfig, poolConfig } from "../_support/pools.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
+import { telemetryConfig } from "../_support/telemetry-config.ts";
 import { version } from "../../src/version.ts";
 
 let workers: FakeWorkers;
@@ -29,10 +30,12 @@ function startMaster(change: Partial<Config> = {}): Promise<void> {
       routes: [],
       trustedProxies: [],
       clientConnections: { max: null, maxPerAddress: null },
+      accessLog: null,
       requestId: true,
       admin: { address, token: "s3cret", hosts: [] },
       workers: 2,
       shutdown: { delayMs: 0, graceMs: 0 },
+      telemetry: telemetryConfig(),
       ...change,
     },
     strategies: { web: { module: { kind: "built-in", name: "random" }, description } },

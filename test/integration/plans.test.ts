@@ -18,6 +18,7 @@ import { type FakeBackend, startFakeBackend } from "../_support/fake-backend.ts"
 import { backendConfig, poolConfig } from "../_support/pools.ts";
 import { connectRaw } from "../_support/raw-client.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
+import { service, telemetryConfig } from "../_support/telemetry-config.ts";
 
 const shape = { rows: 8, workers: 1 };
 const now = createClock();
@@ -87,9 +88,16 @@ beforeEach(async () => {
   running = [];
   generation = 0;
   worker = new Worker({
-    setup: { index: 0, counters: { handle: memory.handle, shape }, seed: 1, instance: "a1b2c3d4" },
+    setup: {
+      index: 0,
+      counters: { handle: memory.handle, shape, censusKey: "key" },
+      seed: 1,
+      instance: "a1b2c3d4",
+      telemetry: { config: telemetryConfig(), service },
+    },
     tell: (message) => void answers.push(message),
     observer: null,
+    knownMethods: new Set(["GET"]),
     now,
     log: new RecordedLog(),
   });
@@ -127,6 +135,7 @@ function makePlan(listen: readonly SocketAddress[], pool: PoolConfig): Plan {
     routes: [],
     trustedProxies: [],
     clientConnections: { max: null, maxPerAddress: null },
+    accessLog: null,
     requestId: true,
   };
   const assigned = rows.assign([pool]);

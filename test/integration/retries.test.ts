@@ -279,12 +279,9 @@ describe("however many requests fail, backends see at most 1.2 times as many, an
         workers,
       },
     });
-    const begun = performance.now();
     const endings = await sendMany(front.url, REQUESTS, 16);
-    const seconds = (performance.now() - begun) / 1000;
-    // A worker may spend what its floor allows for the ten seconds that it remembers before any has passed.
-    const allowed = 1.2 * REQUESTS + 3 * workers * (10 + seconds);
-    return { endings, seen: sum(all), allowed };
+    // With so many requests the floor of the budget is less than its fraction, for each worker.
+    return { endings, seen: sum(all), allowed: 1.2 * REQUESTS };
   }
 
   test.each([

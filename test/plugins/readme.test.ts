@@ -27,12 +27,13 @@ async function load(snippet: string, index: number) {
 }
 
 describe("the snippets of plugins/README.md", () => {
-  test("are four strategies", () => {
+  test("are five strategies", () => {
     expect(snippets.map((snippet) => /name: "(.*)"/.exec(snippet)?.[1])).toEqual([
       "mine",
       "idle-first",
       "prefer-label",
       "forgive-slowly",
+      "warm-cache",
     ]);
   });
 

@@ -14,6 +14,11 @@ describe("a message of a worker", () => {
     { type: "trial", row: 3, trial: 17, ok: false },
     { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: 3, pools } },
     { type: "report", id: 2, report: { pendingRequests: 0, clientConnections: null, pools } },
+    {
+      type: "exports",
+      worker: 1,
+      report: { signal: "traces", ok: false, reason: "refused", hint: null, lost: 0 },
+    },
   ];
   test.each(real.map((message) => [message]))("is taken: %j", (message) => {
     expect(readFromWorker(message)).toBe(message as never);
@@ -44,6 +49,27 @@ describe("what a strategy may send in its place", () => {
     { type: "refused", generation: 1, atRunTime: true, problems: [{ path: "a", message: 1 }] },
     { type: "refused", generation: 1, problems },
     { type: "report", id: 1, report: null },
+    { type: "exports", worker: 1, report: null },
+    {
+      type: "exports",
+      worker: -1,
+      report: { signal: "traces", ok: false, reason: "refused", hint: null, lost: 0 },
+    },
+    {
+      type: "exports",
+      worker: 1,
+      report: { signal: "logs", ok: true, reason: null, hint: null, lost: 0 },
+    },
+    {
+      type: "exports",
+      worker: 1,
+      report: { signal: "traces", ok: true, reason: 7, hint: null, lost: 0 },
+    },
+    {
+      type: "exports",
+      worker: 1,
+      report: { signal: "traces", ok: true, reason: null, hint: null, lost: -1 },
+    },
     { type: "report", id: 1, report: { pendingRequests: "0", clientConnections: 0, pools } },
     { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: -1, pools } },
     { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: 0, pools: null } },

@@ -26,6 +26,7 @@ const health: PoolConfig["health"] = {
 let clock: VirtualClock;
 let log: RecordedLog;
 let told: ToWorker[];
+let events: string[];
 let alive: boolean;
 let counters: ReturnType<typeof newCounters>;
 
@@ -33,6 +34,7 @@ beforeEach(() => {
   clock = new VirtualClock(1000);
   log = new RecordedLog();
   told = [];
+  events = [];
   alive = true;
   counters = newCounters(8);
 });
@@ -49,6 +51,10 @@ function supervisor(change: Partial<PoolConfig>): PoolSupervisor {
     log,
     probe: async () => ({ good: alive, reason: alive ? "status 200" : "status 500" }),
     schedule: clock.schedule,
+    events: {
+      ejected: (pool, { id }, reason) => void events.push(`${pool} ${id} ejected: ${reason}`),
+      healthChanged: (pool, { id }, to) => void events.push(`${pool} ${id} ${to}`),
+    },
   });
 }
 
@@ -74,6 +80,19 @@ describe("a backend that fails", () => {
       "backend gets a trial request",
       "backend is back after its ejection",
     ]);
+    expect(events).toEqual(["web a ejected: failures"]);
+  });
+
+  test("fails its trial, which is another ejection, for another reason", async () => {
+    const watching = supervisor({ ejection });
+    watching.start();
+    counters.addConsecutiveFailures(4, 2);
+    watching.receive({ type: "failing", row: 4 });
+    await clock.pass(10_000);
+    const trial = counters.takeTrial(4, 0) as number;
+    watching.receive({ type: "trial", row: 4, trial, ok: false });
+    expect(events).toEqual(["web a ejected: failures", "web a ejected: trial"]);
+    watching.stop();
   });
 
   test("was ejected before this supervisor took over, and still comes back", async () => {
@@ -109,6 +128,12 @@ describe("probes", () => {
     expect(watching.hasBackend()).toBe(false);
     expect(log.messages).toEqual(["backend is down", "backend is down"]);
     expect(told).toHaveLength(4);
+    expect(events).toEqual([
+      "web a healthy",
+      "web b healthy",
+      "web a unhealthy",
+      "web b unhealthy",
+    ]);
     watching.stop();
     expect(clock.pending).toBe(0);
   });

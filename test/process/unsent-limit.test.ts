@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { readDescriptors } from "../../src/process/descriptors.ts";
 import { limitUnsent } from "../../src/process/unsent-limit.ts";
 import { openSocketCalls } from "../../src/transport/socket-calls.ts";
 
@@ -10,8 +11,8 @@ test.skipIf(process.platform !== "linux")(
     if (calls === null) throw new Error("no socket calls on Linux");
     const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("ok") });
     const port = server.port ?? 0;
-    expect(limitUnsent(calls, port)).toBe(true);
+    expect(limitUnsent(calls, readDescriptors(), port)).toBe(true);
     await server.stop(true);
-    expect(limitUnsent(calls, port)).toBe(false);
+    expect(limitUnsent(calls, readDescriptors(), port)).toBe(false);
   },
 );

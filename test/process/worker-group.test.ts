@@ -4,6 +4,7 @@ import type { FromWorker, Plan } from "../../src/process/messages.ts";
 import { WorkerGroup } from "../../src/process/worker-group.ts";
 import { FakeWorkers, obey } from "../_support/fake-worker.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
+import { service, telemetryConfig } from "../_support/telemetry-config.ts";
 import { VirtualClock } from "../_support/virtual-clock.ts";
 
 let clock: VirtualClock;
@@ -25,7 +26,7 @@ beforeEach(() => {
 function group(count = 2): WorkerGroup {
   return new WorkerGroup({
     count,
-    counters: { handle: "", shape: { rows: 1, workers: count } },
+    counters: { handle: "", shape: { rows: 1, workers: count }, censusKey: "key" },
     version: "1.0.0",
     spawn: workers.spawn,
     beforePrepare: () => beforePrepare(),
@@ -33,6 +34,7 @@ function group(count = 2): WorkerGroup {
     onExit: (index) => void exits.push(index),
     random: () => 0.5,
     instance: "a1b2c3d4",
+    telemetry: { config: telemetryConfig(), service },
     now: clock.now,
     schedule: clock.schedule,
     log,
@@ -46,6 +48,7 @@ function plan(generation: number): Plan {
     routes: [],
     trustedProxies: [],
     clientConnections: { max: null, maxPerAddress: null },
+    accessLog: null,
     requestId: true,
   };
   return { generation, config, rows: {}, strategies: {} };
@@ -236,6 +239,7 @@ describe("a worker that dies", () => {
       { id: 0, pid: 1, restarts: 0 },
       { id: 1, pid: 3, restarts: 1 },
     ]);
+    expect(running.restarts).toBe(1);
   });
 
   test("again and again is replaced ever later", async () => {

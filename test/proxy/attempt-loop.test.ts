@@ -1,18 +1,20 @@
 /** Every way in which a request can end, and that its books are closed exactly once in each. */
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, jest, test } from "bun:test";
 import { ProxyError } from "../../src/errors.ts";
 import { EJECTION_TRIAL_OPEN } from "../../src/pool/counters.ts";
-import { bytesOf, ok, send, truncated } from "../_support/attempt-bench.ts";
+import { bytesOf, ok, reset, send, truncated } from "../_support/attempt-bench.ts";
 import type { ByteReader } from "../../src/transport/byte-reader.ts";
-import { HandFedReader } from "../_support/byte-reader.ts";
-import { HandFedBody } from "../_support/scripted-transport.ts";
+import { HandFedReader, readAll } from "../_support/byte-reader.ts";
+import { HandFedBody, type ScriptedExchange } from "../_support/scripted-transport.ts";
+
+afterEach(() => void jest.useRealTimers());
 
 describe("a request ends", () => {
   test("with a body that came with its head", async () => {
     const bench = send(ok);
     expect(bytesOf(await bench.answer)).toBe("whole");
     expect(bench.ends).toMatchObject([{ outcome: "ok", status: 200 }]);
-    expect(bench.requestEnds).toEqual([null]);
+    expect(bench.requestEnds).toMatchObject([{ error: null }]);
     bench.expectClosedBooks();
   });
 
@@ -32,7 +34,7 @@ describe("a request ends", () => {
     expect(bench.requestEnds).toEqual([]);
     body.feed(null);
     expect(await reader.read()).toBeNull();
-    expect(bench.requestEnds).toEqual([null]);
+    expect(bench.requestEnds).toMatchObject([{ error: null }]);
     bench.expectClosedBooks();
   });
 
@@ -44,7 +46,7 @@ describe("a request ends", () => {
     expect(reader.read()).rejects.toThrow("broken");
     await Promise.resolve();
     expect(bench.ends).toMatchObject([{ outcome: "truncated", status: 200 }]);
-    expect(bench.requestEnds).toEqual(["reset"]);
+    expect(bench.requestEnds).toMatchObject([{ error: "reset" }]);
     bench.expectClosedBooks();
   });
 
@@ -85,10 +87,23 @@ describe("a request ends", () => {
       if (how !== "signal") reader.cancel();
       if (how !== "cancel") bench.clientGone();
       expect(bench.ends).toMatchObject([{ outcome: "client_gone", status: 200 }]);
-      expect(bench.requestEnds).toEqual(["client_gone"]);
+      expect(bench.requestEnds).toMatchObject([{ error: "client_gone" }]);
       expect(bench.exchanges[0]?.aborted).not.toBeNull();
       bench.expectClosedBooks();
     }
+  });
+
+  test.each([
+    ["whole", (exchange: ScriptedExchange) => ok(exchange, 0)],
+    ["streamed", (exchange: ScriptedExchange) => exchange.respond(200, new HandFedBody("a"))],
+    ["a failure", (exchange: ScriptedExchange) => exchange.fail(reset())],
+  ] as const)("before its deadline (%s): no timer is left behind", async (_what, script) => {
+    jest.useFakeTimers();
+    const bench = send(script, { requestMs: 3_600_000, retry: false });
+    const { body } = await bench.answer.catch(() => ({ body: null }));
+    if (body !== null && !(body instanceof Uint8Array)) await readAll(body);
+    bench.expectClosedBooks();
+    expect(jest.getTimerCount()).toBe(0);
   });
 
   test("at its deadline, before the head and during the stream", async () => {

@@ -9,7 +9,13 @@ interface Named extends ClientConnection {
 function connections(...described: string[]): Named[] {
   return described.map((name, since) => {
     const [address = "", state] = name.split(" ");
-    return { name, address, busy: state?.startsWith("busy") ?? false, since };
+    return {
+      name,
+      address,
+      busy: state?.startsWith("busy") ?? false,
+      trusted: address.startsWith("proxy"),
+      since,
+    };
   });
 }
 
@@ -44,6 +50,12 @@ describe("of several clients", () => {
 
   test("a client's requests under way go before the only connection of another", () => {
     expect(closed(connections("a busy1", "a busy2", "b idle"), 1)).toEqual(["a busy1"]);
+  });
+
+  test("a trusted proxy keeps its connections as long as others have some", () => {
+    const open = connections("proxy 1", "proxy busy", "proxy 3", "a 1", "b 1");
+    expect(closed(open, 2)).toEqual(["a 1", "b 1"]);
+    expect(closed(open, 3)).toEqual(["a 1", "b 1", "proxy 1"]);
   });
 
   test("what a client loses by its own limit counts for the total", () => {

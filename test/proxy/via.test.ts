@@ -7,12 +7,12 @@ function check(via: string | null): void {
   refuseLoop({ headers: new Headers(via === null ? {} : { via }) }, own);
 }
 
-describe("a request has been here before", () => {
+describe("a request has been here three times", () => {
   test.each([
-    `1.1 ${own}`,
-    `HTTP/1.1 ${own}`,
-    `1.0 outer, 1.1 ${own}, 2 inner`,
-    `1.1 outer,1.1\t ${own}  (a comment)`,
+    `1.1 ${own}, 1.1 ${own}, 1.1 ${own}`,
+    `HTTP/1.1 ${own}, 1.0 ${own}, 2 ${own}`,
+    `1.0 outer, 1.1 ${own}, 2 inner, 1.1 ${own}, 2 inner, 1.1 ${own}`,
+    `1.1 outer,1.1\t ${own}  (a comment),1.1 ${own},1.1 ${own}`,
   ])("with the Via field %j", (via) => {
     expect(() => check(via)).toThrow(
       expect.objectContaining({ code: "loop_detected", source: "proxy" }),
@@ -20,9 +20,11 @@ describe("a request has been here before", () => {
   });
 });
 
-describe("a request has not been here", () => {
+describe("a request has not been here, or may have come by another route", () => {
   test.each([
     null,
+    `1.1 ${own}`,
+    `1.1 ${own}, 1.1 app, 1.1 ${own}`,
     "",
     "1.1 leastwise",
     `1.1 ${pseudonymOf("a1b2c3d5")}`,

@@ -1,24 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { diag, SpanKind, SpanStatusCode } from "@opentelemetry/api";
-import {
-  AlwaysOffSampler,
-  InMemorySpanExporter,
-  ParentBasedSampler,
-  type ReadableSpan,
-  type Sampler,
-  SimpleSpanProcessor,
-  TracerProvider,
-} from "@opentelemetry/sdk-trace";
-import type { ErrorCode } from "../../src/errors.ts";
-import type { ObservedAttempt, RequestObserver } from "../../src/proxy/observer.ts";
-import { knownMethods } from "../../src/telemetry/request-method.ts";
-import { createTracingObserver } from "../../src/telemetry/tracing-observer.ts";
-import {
-  attemptFacts,
-  backend,
-  requestFacts,
-  type RequestSketch,
-} from "../_support/observed-facts.ts";
+import { AlwaysOffSampler, ParentBasedSampler } from "@opentelemetry/sdk-trace";
+import { attemptFacts, backend, requestEnd, requestFacts } from "../_support/observed-facts.ts";
+import { exporter, observerWith, sentField, serve, spanOf } from "../_support/recorded-spans.ts";
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
@@ -26,49 +10,7 @@ const SAMPLED = `00-${TRACE_ID}-${SPAN_ID}-01`;
 const NOT_SAMPLED = `00-${TRACE_ID}-${SPAN_ID}-00`;
 const PUBLIC_PEER = "203.0.113.9";
 
-const exporter = new InMemorySpanExporter();
 afterEach(() => exporter.reset());
-
-function observerWith(options: { sampler?: Sampler; propagate?: boolean } = {}): RequestObserver {
-  const provider = new TracerProvider({
-    spanProcessors: [new SimpleSpanProcessor({ exporter })],
-    ...(options.sampler === undefined ? {} : { sampler: options.sampler }),
-  });
-  return createTracingObserver({
-    tracer: provider.getTracer("test"),
-    knownMethods: knownMethods({}),
-    propagate: options.propagate ?? true,
-  });
-}
-
-/** One request, one attempt, answered 200 unless told otherwise. */
-function serve(
-  observer: RequestObserver,
-  sketch: RequestSketch,
-  end: {
-    status?: number | null;
-    error?: ErrorCode | null;
-    outcome?: Parameters<ObservedAttempt["ended"]>[0]["outcome"];
-  } = {},
-): ObservedAttempt | null {
-  const { status = 200, error = null, outcome = "ok" } = end;
-  const request = observer.requestStarted(requestFacts(sketch));
-  request?.routed("web", null);
-  const attempt = request?.attemptStarting(attemptFacts()) ?? null;
-  attempt?.ended({ outcome, status, error });
-  request?.ended({ status, error });
-  return attempt;
-}
-
-function spanOf(kind: SpanKind): ReadableSpan {
-  const found = exporter.getFinishedSpans().filter((span) => span.kind === kind);
-  expect(found).toHaveLength(1);
-  return found[0]!;
-}
-
-function sentField(attempt: ObservedAttempt | null, name: string): string | undefined {
-  return attempt?.headers.find(([field]) => field === name)?.[1];
-}
 
 describe("one request with one attempt", () => {
   test("gives a SERVER span and a CLIENT span below it, with what the conventions ask for", () => {
@@ -85,7 +27,7 @@ describe("one request with one attempt", () => {
     attempt?.connected(1.5);
     attempt?.responded(201);
     attempt?.ended({ outcome: "ok", status: 201, error: null });
-    request?.ended({ status: 201, error: null });
+    request?.ended(requestEnd({ status: 201, error: null }));
 
     const server = spanOf(SpanKind.SERVER);
     expect(server.name).toBe("POST /v1/*");
@@ -127,6 +69,7 @@ describe("one request with one attempt", () => {
       "leastwise.strategy.version": "1a2b3c",
       "leastwise.candidates": 3,
       "leastwise.fallback": false,
+      "leastwise.pick.duration_us": 250,
     });
     expect(client.events.map((event) => [event.name, event.attributes ?? {}])).toEqual([
       ["leastwise.connected", { "leastwise.connect.duration_ms": 1.5 }],
@@ -149,7 +92,7 @@ describe("one request with one attempt", () => {
     const attempt = request?.attemptStarting(attemptFacts());
     for (const status of [200, 500]) {
       attempt?.ended({ outcome: "ok", status, error: null });
-      request?.ended({ status, error: null });
+      request?.ended(requestEnd({ status, error: null }));
     }
     diag.disable();
     expect(spanOf(SpanKind.CLIENT).attributes["http.response.status_code"]).toBe(200);
@@ -163,10 +106,12 @@ test("a second attempt is a sibling that carries its count and its own id", () =
   const request = observer.requestStarted(requestFacts());
   const first = request?.attemptStarting(attemptFacts({ backend: backend("a") }));
   first?.ended({ outcome: "connect", status: null, error: "connect_refused" });
-  const second = request?.attemptStarting(attemptFacts({ number: 2, backend: backend("b") }));
+  const second = request?.attemptStarting(
+    attemptFacts({ number: 2, retryReason: "connect", backend: backend("b") }),
+  );
   second?.responded(200);
   second?.ended({ outcome: "ok", status: 200, error: null });
-  request?.ended({ status: 200, error: null });
+  request?.ended(requestEnd({ status: 200, error: null }));
 
   const server = spanOf(SpanKind.SERVER);
   const [one, two] = exporter.getFinishedSpans().filter((span) => span.kind === SpanKind.CLIENT);
@@ -174,6 +119,8 @@ test("a second attempt is a sibling that carries its count and its own id", () =
   expect(two?.parentSpanContext?.spanId).toBe(server.spanContext().spanId);
   expect(one?.attributes).not.toContainKey("http.request.resend_count");
   expect(two?.attributes["http.request.resend_count"]).toBe(1);
+  expect(one?.attributes).not.toContainKey("leastwise.retry.reason");
+  expect(two?.attributes["leastwise.retry.reason"]).toBe("connect");
   expect(one?.attributes["error.type"]).toBe("connect_refused");
   expect(one?.attributes).not.toContainKey("http.response.status_code");
   expect(one?.status.code).toBe(SpanStatusCode.ERROR);
@@ -262,7 +209,7 @@ describe("status and error.type", () => {
     ["method_not_supported", 501, "method_not_supported"],
   ] as const)("our own answer %s has no CLIENT span", (error, status, errorType) => {
     const request = observerWith().requestStarted(requestFacts());
-    request?.ended({ status, error });
+    request?.ended(requestEnd({ status, error }));
     expect(exporter.getFinishedSpans()).toHaveLength(1);
     const span = spanOf(SpanKind.SERVER);
     expect(span.attributes["error.type"]).toBe(errorType ?? undefined);
@@ -296,7 +243,7 @@ describe("names", () => {
   test("a route by host alone has no http.route", () => {
     const request = observerWith().requestStarted(requestFacts());
     request?.routed("web", "*.example.com");
-    request?.ended({ status: 200, error: null });
+    request?.ended(requestEnd({ status: 200, error: null }));
     expect(spanOf(SpanKind.SERVER).name).toBe("GET");
     expect(spanOf(SpanKind.SERVER).attributes).not.toContainKey("http.route");
   });
@@ -307,7 +254,7 @@ describe("names", () => {
     const request = observer.requestStarted(requestFacts({ target }));
     const attempt = request?.attemptStarting(attemptFacts({ target }));
     attempt?.ended({ outcome: "ok", status: 200, error: null });
-    request?.ended({ status: 200, error: null });
+    request?.ended(requestEnd({ status: 200, error: null }));
     expect(spanOf(SpanKind.SERVER).attributes["url.query"]).toBe(
       "a=1&X-Amz-Signature=REDACTED&sig=REDACTED",
     );

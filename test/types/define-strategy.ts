@@ -1,6 +1,12 @@
 /** Checked by `bun check`, never run: what a strategy's author is told while typing. */
 import { defineStrategy } from "../../src/index.ts";
-import type { Backend, Strategy, StrategyPlugin } from "../../src/plugin.ts";
+import type {
+  Backend,
+  Strategy,
+  StrategyCounter,
+  StrategyPlugin,
+  StrategySpan,
+} from "../../src/plugin.ts";
 
 // The whole of least connections.
 defineStrategy({
@@ -109,6 +115,35 @@ export function write(backend: Backend, strategy: Strategy): void {
     return candidates[0];
   };
 }
+
+// Notes on the trace and counters of its own.
+defineStrategy({
+  name: "mine",
+  apiVersion: 1,
+  create: ({ span, counter }) => {
+    const moves: StrategyCounter = counter("moves");
+    moves.add();
+    moves.add(2);
+    // @ts-expect-error a count is a number
+    moves.add("2");
+    // @ts-expect-error a name is text
+    counter(7);
+    span satisfies StrategySpan;
+    return {
+      score: (b) => b.inFlight,
+      onStart: ({ backend }) => {
+        span.setAttribute("zone", backend.labels["zone"] ?? "none");
+        span.setAttribute("warm", true);
+        span.addEvent("moved");
+        span.addEvent("moved", { from: "a", ms: 1 });
+        // @ts-expect-error a value must be told apart from nothing
+        span.setAttribute("zone", backend.labels["zone"]);
+        // @ts-expect-error no objects
+        span.addEvent("moved", { from: backend });
+      },
+    };
+  },
+});
 
 // A class may be a strategy.
 export class Mine implements Strategy {

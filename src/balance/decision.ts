@@ -1,0 +1,58 @@
+/** Why a request went to that backend and to no other, for those who want to know. */
+import type { PoolBackend } from "../pool/backend.ts";
+import type { Pool } from "../pool/pool.ts";
+import { countEjected, type Exclusion, exclusionOf, type Tried } from "./candidates.ts";
+
+export interface Decision {
+  readonly candidates: readonly DecisionCandidate[];
+  readonly excluded: readonly ExcludedBackend[];
+  /** More than one candidate had the lowest score. */
+  readonly tie: boolean;
+  /** Every backend was ejected: requests are sent anyway. */
+  readonly failOpen: boolean;
+  /** Of the pool's backends, whether excluded for it or not. */
+  readonly ejected: number;
+}
+
+export interface DecisionCandidate {
+  readonly id: string;
+  /** Before this request. */
+  readonly inFlight: number;
+  /** Lower is better, Infinity: not this one. Null when the strategy picks without scores. */
+  readonly score: number | null;
+}
+
+export interface ExcludedBackend {
+  readonly id: string;
+  readonly reason: Exclusion;
+}
+
+export interface DecisionOptions {
+  readonly pool: Pool;
+  readonly candidates: readonly PoolBackend[];
+  /** In the order of the candidates; empty when there are none. */
+  readonly scores: readonly number[];
+  readonly tried: Tried;
+  readonly failOpen: boolean;
+}
+
+/** Must be called before the pick's lease is taken, which would count as in flight. */
+export function explain(options: DecisionOptions): Decision {
+  const { pool, candidates, scores, tried, failOpen } = options;
+  const lowest = Math.min(...scores);
+  const excluded = pool.backends.filter((backend) => !candidates.includes(backend));
+  return {
+    candidates: candidates.map(({ id, inFlight }, index) => ({
+      id,
+      inFlight,
+      score: scores[index] ?? null,
+    })),
+    excluded: excluded.map((backend) => ({
+      id: backend.id,
+      reason: exclusionOf(pool, backend, tried, failOpen),
+    })),
+    tie: scores.filter((score) => score === lowest).length > 1,
+    failOpen,
+    ejected: countEjected(pool),
+  };
+}

@@ -1,0 +1,48 @@
+import type { AccessLogConfig } from "../config/config.ts";
+import type { Logger } from "../log.ts";
+import { AccessLog } from "../telemetry/access-log/access-log.ts";
+
+export interface AccessLogsOptions {
+  readonly now: () => number;
+  readonly log: Logger;
+  /** A line was lost. */
+  readonly onDropped: () => void;
+}
+
+/** A worker's access log from plan to plan: it stays open as long as its part of the config does not change. */
+export class AccessLogs {
+  readonly #options: AccessLogsOptions;
+  #current: AccessLog | null = null;
+
+  constructor(options: AccessLogsOptions) {
+    this.#options = options;
+  }
+
+  /** Null: none is wanted. Rejects with a RuntimeError when it cannot be written. */
+  async prepare(config: AccessLogConfig | null): Promise<AccessLog | null> {
+    if (config === null) return null;
+    if (Bun.deepEquals(config, this.#current?.config)) return this.#current;
+    return AccessLog.open({ ...this.#options, config });
+  }
+
+  commit(prepared: AccessLog | null): void {
+    if (prepared === this.#current) return;
+    this.#current?.retire();
+    this.#current = prepared;
+  }
+
+  abort(prepared: AccessLog | null): void {
+    if (prepared !== this.#current) prepared?.retire();
+  }
+
+  /** `prepared`: what a plan that is not committed yet has opened. */
+  async reopen(prepared: AccessLog | null): Promise<void> {
+    await this.#current?.reopen();
+    if (prepared !== this.#current) await prepared?.reopen();
+  }
+
+  /** At the stop: what waits is written, for a second at most. */
+  async close(): Promise<void> {
+    await this.#current?.close();
+  }
+}

@@ -1,0 +1,44 @@
+import type { Attributes } from "@opentelemetry/api";
+import type { Decision, DecisionCandidate } from "../proxy/observer.ts";
+import {
+  DECISION_CANDIDATES,
+  DECISION_EXCLUDED,
+  DECISION_FAIL_OPEN,
+  DECISION_IN_FLIGHT,
+  DECISION_LEFT_OUT,
+  DECISION_SCORES,
+  DECISION_TIE,
+} from "./attributes.ts";
+
+/** Of a list; a pool of a thousand backends must not make spans of a hundred kilobytes. */
+const MAX_LISTED = 64;
+
+/**
+ * Lists side by side, the best candidate first: viewers show an attribute's list as one line, and
+ * lists of strings or numbers are all that an attribute can hold.
+ */
+export function decisionAttributes(decision: Decision): Attributes {
+  const { candidates, excluded } = decision;
+  const hasScores = candidates.some(({ score }) => score !== null);
+  const shown = (hasScores ? candidates.toSorted(byScore) : candidates).slice(0, MAX_LISTED);
+  const attributes: Attributes = {
+    [DECISION_CANDIDATES]: shown.map(({ id }) => id),
+    [DECISION_IN_FLIGHT]: shown.map(({ inFlight }) => inFlight),
+    [DECISION_EXCLUDED]: excluded.slice(0, MAX_LISTED).map(({ id, reason }) => `${id} ${reason}`),
+    [DECISION_TIE]: decision.tie,
+    [DECISION_FAIL_OPEN]: decision.failOpen,
+  };
+  if (hasScores) attributes[DECISION_SCORES] = shown.map(finiteScore);
+  const leftOut = candidates.length - shown.length + Math.max(0, excluded.length - MAX_LISTED);
+  if (leftOut > 0) attributes[DECISION_LEFT_OUT] = leftOut;
+  return attributes;
+}
+
+function byScore(one: DecisionCandidate, two: DecisionCandidate): number {
+  return finiteScore(one) - finiteScore(two);
+}
+
+/** JSON has no Infinity: OTLP over http/json would send null, which is no number. */
+function finiteScore({ score }: DecisionCandidate): number {
+  return Math.min(score ?? Number.MAX_VALUE, Number.MAX_VALUE);
+}
