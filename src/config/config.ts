@@ -166,8 +166,6 @@ export interface ConnectionConfig {
 export interface BodyConfig {
   /** Largest request body in bytes; above it 413. */
   readonly maxBytes: number;
-  /** A response body that is whole within this many bytes keeps its Content-Length. */
-  readonly bufferBytes: number;
 }
 
 export interface RouteConfig {

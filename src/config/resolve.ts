@@ -153,7 +153,7 @@ function fillPool(name: string, pool: PoolOutput, context: ResolveContext): Pool
       idleMs: connections.idle,
       maxAgeMs: connections.maxAge ?? null,
     },
-    body: { maxBytes: body.max, bufferBytes: body.buffer },
+    body: { maxBytes: body.max },
     hostHeader: pool.hostHeader,
     headers: {
       request: fillHeaderRules(pool.headers.request),

@@ -220,9 +220,6 @@ const pool = section({
   }).prefault({}),
   body: section({
     max: size().prefault("1GiB").meta({ description: "Largest request body; above it 413." }),
-    buffer: size().prefault("256KiB").meta({
-      description: "A response body that is whole within this size keeps its Content-Length.",
-    }),
   }).prefault({}),
   hostHeader: oneOf(["preserve", "backend"]).default("preserve").meta({
     description: "Whether the backend sees the Host that the client sent, or its own.",

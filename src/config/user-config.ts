@@ -178,8 +178,6 @@ export interface UserConnections {
 export interface UserBody {
   /** Largest request body; above it 413. Default `"1GiB"`. */
   readonly max?: string | undefined;
-  /** A response body that is whole within this size keeps its Content-Length. Default `"256KiB"`. */
-  readonly buffer?: string | undefined;
 }
 
 export interface UserRoute {

@@ -7,7 +7,6 @@ import type { BackendResponse } from "../transport/exchange.ts";
 import type { AttemptRun } from "./attempt.ts";
 import type { FrontAnswer } from "./front.ts";
 import { responseHeaders } from "./headers.ts";
-import { collectBody } from "./response-body.ts";
 
 export interface AnswerOptions {
   readonly run: AttemptRun;
@@ -52,11 +51,11 @@ export class Answer {
     return this.#bytes;
   }
 
-  /** Rejects, with the attempt ended, when the body breaks before the front has anything of it. */
-  async send(): Promise<FrontAnswer> {
+  /** Throws, with the attempt ended, when the whole request has ended before. */
+  send(): FrontAnswer {
     const { run, response, ended } = this.#options;
     try {
-      return await this.#begin();
+      return this.#begin();
     } catch (error) {
       const failure = ended() ?? asProxyError(error);
       response.body?.cancel();
@@ -79,26 +78,30 @@ export class Answer {
     }
   }
 
-  async #begin(): Promise<FrontAnswer> {
+  #begin(): FrontAnswer {
     const { response, config, now, ended } = this.#options;
-    const { status, body } = response;
-    const headers = responseHeaders(response.headers, body === null, config.headers.response);
-    const { bufferBytes } = config.body;
-    let sent: Uint8Array | ByteReader | null = body?.takeWhole(bufferBytes) ?? body;
-    if (sent === body && body !== null && isShort(response.bodyLength, bufferBytes)) {
-      sent = await collectBody(body, now);
-    }
-    const reason = ended();
-    if (reason !== null) throw reason;
+    const { status, reason, body } = response;
+    const headers = responseHeaders(response.headers, config.headers.response);
+    const idleMs = isEventStream(response.headers) ? null : config.timeouts.idleMs;
+    const over = ended();
+    if (over !== null) throw over;
     this.#state = "under way";
     this.#beganAt = now();
-    if (sent === null || sent instanceof Uint8Array) {
-      this.#bytes = sent?.length ?? 0;
+    if (status === 205 && body !== null) {
+      // It has none, whatever was sent (RFC 9110, 15.3.6).
+      body.cancel();
       this.#succeed();
-      return { status, headers, body: sent, idleMs: null };
+      const bare = headers.filter(([name]) => name.toLowerCase() !== "content-length");
+      return { status, reason, headers: bare, body: null, idleMs };
     }
-    const idleMs = isEventStream(response.headers) ? null : config.timeouts.idleMs;
-    return { status, headers, body: this.#watched(sent), idleMs };
+    // What is here already costs one write, and no turn of the loop.
+    const whole = body?.takeWhole() ?? null;
+    if (body === null || whole !== null) {
+      this.#bytes = whole?.length ?? 0;
+      this.#succeed();
+      return { status, reason, headers, body: whole, idleMs };
+    }
+    return { status, reason, headers, body: this.#watched(body), idleMs };
   }
 
   /** Passes a streamed body on and notices how it ends. */
@@ -137,8 +140,4 @@ export class Answer {
     this.#state = "over";
     return true;
   }
-}
-
-function isShort(length: number | null, limit: number): boolean {
-  return length !== null && length <= limit;
 }

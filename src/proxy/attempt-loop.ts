@@ -122,7 +122,7 @@ export class AttemptLoop {
         this.#kept = null;
         this.#exchange = exchange;
         this.#sending = answer;
-        return await answer.send();
+        return answer.send();
       }
     }
   }
@@ -199,7 +199,7 @@ export class AttemptLoop {
           return null;
         }
         this.#sending = answer;
-        return await answer.send();
+        return answer.send();
       } catch (error) {
         const failure = this.#ended ?? asProxyError(error);
         if (!(failure instanceof TransportError) || run.responded) {

@@ -2,9 +2,9 @@
  * What the handler needs of the side that faces clients. `serve-front.ts` gives it over Bun.serve;
  * another front can be put in its place without touching the attempt loop.
  */
-import type { HeaderReader } from "../plugin.ts";
 import type { ByteReader } from "../transport/byte-reader.ts";
 import type { Endpoint } from "../transport/endpoint.ts";
+import type { RequestHeaders } from "./request-fields.ts";
 
 /** Name and value as they appear on the wire; latin-1. */
 export type HeaderField = readonly [name: string, value: string];
@@ -13,19 +13,20 @@ export interface FrontRequest {
   /** As sent; case matters. */
   readonly method: string;
   readonly scheme: "http" | "https";
+  readonly version: "1.0" | "1.1";
   /**
-   * Path and query, in origin form. What is not one (`*`, the authority of CONNECT) comes as it was
-   * sent and does not start with `/`.
+   * Path and query, in the one form that everybody sees. What has none (`*`, the authority of
+   * CONNECT) comes as it was sent and does not start with `/`.
    */
   readonly target: string;
-  readonly headers: HeaderReader & {
-    forEach(each: (value: string, name: string) => void): void;
-  };
+  /** Of a target in absolute form (RFC 9112, 3.2.2), which must be that of Host; else null. */
+  readonly authority: string | null;
+  readonly headers: RequestHeaders;
   /** Of the listener; null on a unix socket. */
   readonly port: number | null;
   /** The connection's other end; empty on a unix socket. */
   readonly peerAddress: string;
-  /** Null: no body. Untouched until somebody reads. */
+  /** Null: no body. Untouched until somebody reads; who expects `100-continue` is told then. */
   readonly body: ByteReader | null;
   /** Calls back at most once, when the client's connection ends before the answer began. */
   onGone(callback: () => void): void;
@@ -33,17 +34,18 @@ export interface FrontRequest {
 
 export interface FrontAnswer {
   readonly status: number;
+  /** Reason phrase; the usual one when it is not given. */
+  readonly reason?: string;
+  /** `Connection: close` among them ends the connection with this answer. */
   readonly headers: readonly HeaderField[];
   /**
-   * Bytes: sent with their length. A reader: streamed; `cancel` is called when the client goes
-   * away, a rejection of `read` breaks the connection visibly. Null: no body; a Content-Length
-   * among `headers` (HEAD, 304) is kept.
+   * Bytes: sent with their length. A reader: streamed, with the Content-Length among `headers` if there is one, which
+   * it must keep, else chunked; the head goes out at once. `cancel` is called when the client goes away, a
+   * rejection of `read` breaks the connection visibly. Null: no body; a Content-Length among
+   * `headers` (HEAD, 304) is kept.
    */
   readonly body: Uint8Array | ByteReader | null;
-  /**
-   * A streamed answer is broken off when the client takes nothing for this many milliseconds;
-   * null: it may take its time.
-   */
+  /** It is broken off when the client takes nothing for this many milliseconds; null: it may take its time. */
   readonly idleMs: number | null;
 }
 

@@ -19,7 +19,7 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
-/** Request fields that we write ourselves. `Expect` is answered by Bun before we see the request. */
+/** Request fields that we write ourselves. `Expect` is answered by the front, when the body is wanted. */
 const WRITTEN_IN_REQUEST = new Set(["host", "content-length", "expect", "via"]);
 
 export interface RequestHeadOptions {
@@ -48,25 +48,33 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
     if (rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name)) return;
     fields += `${name}: ${value}\r\n`;
   };
-  headers.forEach((value, name) => {
+  let cookies = false;
+  headers.forEach((value, sent, name) => {
     if (HOP_BY_HOP.has(name) || WRITTEN_IN_REQUEST.has(name)) return;
     if (isReplaced(name, forwarding) || options.remove.includes(name)) return;
     // A client must not be able to hide what a trusted proxy in front of us says of it.
     if (named?.has(name) && !isForwarding(name)) return;
-    write(name, name === "max-forwards" ? oneHopLess(request.method, value) : value);
+    if (rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name)) return;
+    if (name === "cookie") {
+      // A server need not look at a second line (RFC 6265, 5.4).
+      if (!cookies) fields += `${sent}: ${headers.get(name)}\r\n`;
+      cookies = true;
+    } else {
+      fields += `${sent}: ${name === "max-forwards" ? oneHopLess(request.method, value) : value}\r\n`;
+    }
   });
   for (const [name, value] of forwardingFields(request, options.clientHost, forwarding)) {
     write(name, value);
   }
   const via = headers.get("via") ?? "";
-  write("via", `${via === "" ? "" : `${via}, `}1.1 ${forwarding.pseudonym}`);
+  write("via", `${via === "" ? "" : `${via}, `}${request.version} ${forwarding.pseudonym}`);
   for (const [name, value] of [...rules.set, ...rules.add]) {
     if (!isSet(options.set, name)) fields += `${name}: ${value}\r\n`;
   }
   for (const [name, value] of options.set) fields += `${name}: ${value}\r\n`;
   if (options.framing === "chunked") fields += "transfer-encoding: chunked\r\n";
   else if (options.framing !== null) fields += `content-length: ${options.framing}\r\n`;
-  // The one control character that Bun lets pass in a value (RFC 9110, 5.5).
+  // Whatever front it came from: the runtime refuses control characters, but for this one in its other servers (RFC 9110, 5.5).
   if (fields.includes("\x7f")) {
     throw new ProxyError("bad_request", "a header field has a control character", {
       source: "client",
@@ -79,15 +87,8 @@ function isSet(fields: readonly HeaderField[], name: string): boolean {
   return fields.some(([own]) => own === name);
 }
 
-/**
- * The backend's fields as the client gets them. Content-Length stays only where no body follows
- * (HEAD, 304): otherwise the front frames the body.
- */
-export function responseHeaders(
-  fields: readonly HeaderField[],
-  keepContentLength: boolean,
-  rules: HeaderRules,
-): HeaderField[] {
+/** The backend's fields as the client gets them, Content-Length among them. */
+export function responseHeaders(fields: readonly HeaderField[], rules: HeaderRules): HeaderField[] {
   let named: Set<string> | null = null;
   for (const [name, value] of fields) {
     if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
@@ -97,7 +98,6 @@ export function responseHeaders(
   for (const field of fields) {
     const name = field[0].toLowerCase();
     if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
-    if (name === "content-length" && !keepContentLength) continue;
     if (rules.remove.includes(name) || isSet(rules.set, name)) continue;
     kept.push(field);
   }

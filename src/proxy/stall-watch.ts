@@ -12,9 +12,12 @@ export class StallWatch {
     this.#now = now;
   }
 
-  /** `onStall` is called once, at most a second late, unless `stop` comes first. */
-  watch(idleMs: number, onStall: () => void): Watch {
-    const watch = new Watch(this.#now(), idleMs, onStall, this.#watches);
+  /**
+   * `onStall` is called once, at most a second late, unless `stop` comes first. A change of `level`
+   * is progress; without it there is none.
+   */
+  watch(idleMs: number, onStall: () => void, level: () => number = constant): Watch {
+    const watch = new Watch(this.#now(), idleMs, onStall, level, this.#watches);
     this.#watches.add(watch);
     this.#timer ??= setInterval(() => this.#sweep(), 1000);
     return watch;
@@ -29,20 +32,35 @@ export class StallWatch {
   }
 }
 
-class Watch {
+export class Watch {
   readonly #idleMs: number;
   readonly #onStall: () => void;
+  readonly #level: () => number;
   readonly #running: Set<Watch>;
-  readonly #since: number;
+  #since: number;
+  #lastLevel: number;
 
-  constructor(since: number, idleMs: number, onStall: () => void, running: Set<Watch>) {
+  constructor(
+    since: number,
+    idleMs: number,
+    onStall: () => void,
+    level: () => number,
+    running: Set<Watch>,
+  ) {
     this.#idleMs = idleMs;
     this.#onStall = onStall;
+    this.#level = level;
     this.#running = running;
     this.#since = since;
+    this.#lastLevel = level();
   }
 
   check(now: number): void {
+    const level = this.#level();
+    if (level !== this.#lastLevel) {
+      this.#lastLevel = level;
+      this.#since = now;
+    }
     if (now - this.#since < this.#idleMs) return;
     this.stop();
     this.#onStall();
@@ -51,4 +69,8 @@ class Watch {
   stop(): void {
     this.#running.delete(this);
   }
+}
+
+function constant(): number {
+  return 0;
 }

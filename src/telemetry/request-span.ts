@@ -30,6 +30,7 @@ import {
   HTTP_ROUTE,
   METHOD_OTHER,
   NETWORK_PEER_ADDRESS,
+  NETWORK_PROTOCOL_VERSION,
   POOL,
   SERVER_ADDRESS,
   SERVER_PORT,
@@ -130,7 +131,7 @@ export function methodAttributes(method: string, known: boolean): MethodAttribut
     : { [HTTP_REQUEST_METHOD]: METHOD_OTHER, [HTTP_REQUEST_METHOD_ORIGINAL]: method };
 }
 
-/** All but the method's. `network.protocol.version` is missing: the front does not tell HTTP/1.0 from 1.1. */
+/** All but the method's. */
 export function requestAttributes(facts: RequestFacts): Attributes {
   const { request } = facts;
   const queryAt = request.target.indexOf("?");
@@ -138,7 +139,11 @@ export function requestAttributes(facts: RequestFacts): Attributes {
   const { trustedPeer } = facts;
   const scheme = (trustedPeer ? originalScheme(request.headers) : null) ?? request.scheme;
   const host = (trustedPeer ? originalHost(request.headers) : null) ?? facts.host;
-  const attributes: Attributes = { [URL_PATH]: path, [URL_SCHEME]: scheme };
+  const attributes: Attributes = {
+    [URL_PATH]: path,
+    [URL_SCHEME]: scheme,
+    [NETWORK_PROTOCOL_VERSION]: request.version,
+  };
   if (queryAt !== -1) attributes[URL_QUERY] = redactQuery(request.target.slice(queryAt + 1));
   const authority = parseAuthority(host, scheme);
   if (authority !== null) {

@@ -147,6 +147,7 @@ export class BackendExchange
     if (head.framing !== "none") this.#body = new ResponseBody(this);
     this.#resolve({
       status: head.status,
+      reason: head.reason,
       headers: head.headers,
       body: this.#body,
       bodyLength: head.bodyLength,

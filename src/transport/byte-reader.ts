@@ -8,6 +8,6 @@ export interface ByteReader {
 
 /** A body that may have arrived before anybody asked for it. */
 export interface ResponseBodyReader extends ByteReader {
-  /** All of the body if it is here, complete and unread, within this many bytes; else null, and nothing is taken. */
-  takeWhole(maxBytes: number): Uint8Array | null;
+  /** All of the body if it is here, complete and unread; else null, and nothing is taken. */
+  takeWhole(): Uint8Array | null;
 }

@@ -22,6 +22,8 @@ export interface OutgoingRequest {
 
 export interface ResponseHead {
   readonly status: number;
+  /** May be empty. */
+  readonly reason: string;
   /** In the order of the wire, names in the case of the wire. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }

@@ -43,8 +43,8 @@ export class ResponseBody implements ResponseBodyReader {
     return this.#waiting.promise;
   }
 
-  takeWhole(maxBytes: number): Uint8Array | null {
-    if (!this.#ended || this.#error !== null || this.buffered > maxBytes) return null;
+  takeWhole(): Uint8Array | null {
+    if (!this.#ended || this.#error !== null) return null;
     const pieces = this.#pieces;
     this.#pieces = [];
     this.buffered = 0;

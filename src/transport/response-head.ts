@@ -21,7 +21,7 @@ export interface ParsedHead extends ResponseHead {
 /** More fields than this are refused; a browser's server sends about 20. */
 export const MAX_FIELDS = 256;
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 const USUAL_STATUS_LINE = "HTTP/1.1 200 OK";
 const CR = 0x0d;
 const LF = 0x0a;
@@ -41,7 +41,7 @@ export function parseHead(bytes: Buffer, from: number, to: number, method: strin
   const text = bytes.toString("latin1", from, to);
   let at = text.indexOf("\r\n");
   if (at === -1) at = text.length;
-  const [minorVersion, status] = startOf(text.slice(0, at));
+  const [minorVersion, status, reason] = startOf(text.slice(0, at));
   at += from + 2;
 
   const headers: [string, string][] = [];
@@ -136,19 +136,18 @@ export function parseHead(bytes: Buffer, from: number, to: number, method: strin
           ? "length"
           : "close";
   const persistent = !close && framing !== "close" && (minorVersion === 1 || keepAlive);
-  return { status, headers, framing, bodyLength, persistent, keepAliveMs };
+  return { status, reason, headers, framing, bodyLength, persistent, keepAliveMs };
 }
 
-/** Minor version and status of a status line. */
-function startOf(line: string): [minorVersion: 0 | 1, status: number] {
-  if (line === USUAL_STATUS_LINE) return [1, 200];
+function startOf(line: string): [minorVersion: 0 | 1, status: number, reason: string] {
+  if (line === USUAL_STATUS_LINE) return [1, 200, "OK"];
   const match = STATUS_LINE.exec(line);
   if (match === null) {
     throw new MalformedResponse(
       "its status line is not HTTP/1.0 or HTTP/1.1 with a status of 100 to 599",
     );
   }
-  return [match[1] === "1" ? 1 : 0, Number(match[2])];
+  return [match[1] === "1" ? 1 : 0, Number(match[2]), match[3] ?? ""];
 }
 
 /** `5` and `5, 5` are one length (RFC 9110 section 8.6); anything that differs from what was said before is refused. */

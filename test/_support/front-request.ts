@@ -1,4 +1,5 @@
 import type { FrontRequest } from "../../src/proxy/front.ts";
+import { RequestFields } from "../../src/proxy/request-fields.ts";
 
 /** A client's request as a front would hand it on. */
 export function frontRequest(
@@ -8,12 +9,14 @@ export function frontRequest(
   return {
     method: "GET",
     scheme: "http",
+    version: "1.1",
     target: "/",
+    authority: null,
     port: 8080,
     peerAddress: "192.0.2.7",
     body: null,
     onGone: () => {},
     ...rest,
-    headers: new Headers(headers ?? { host: "shop.example" }),
+    headers: new RequestFields(Object.entries(headers ?? { host: "shop.example" }).flat()),
   };
 }

@@ -1,6 +1,7 @@
 /** What the proxy would tell a RequestObserver, made up. */
 import type { Backend } from "../../src/plugin.ts";
 import type { AttemptFacts, RequestEnd, RequestFacts } from "../../src/proxy/observer.ts";
+import { RequestFields } from "../../src/proxy/request-fields.ts";
 
 export interface RequestSketch {
   readonly method?: string;
@@ -22,9 +23,11 @@ export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
     request: {
       method: sketch.method ?? "GET",
       scheme: "http",
+      version: "1.1",
       target: sketch.target ?? "/cart",
       port: 8080,
-      headers: new Headers({ host, ...sketch.headers }),
+      authority: null,
+      headers: new RequestFields(Object.entries({ host, ...sketch.headers }).flat()),
       peerAddress,
       body: null,
       onGone() {},

@@ -33,7 +33,7 @@ export function poolConfig(
     retry: null,
     timeouts: { connectMs: 2000, firstByteMs: 60_000, idleMs: 60_000, requestMs: null },
     connections: { maxIdle: 256, idleMs: 60_000, maxAgeMs: null },
-    body: { maxBytes: 1 << 30, bufferBytes: 256 << 10 },
+    body: { maxBytes: 1 << 30 },
     hostHeader: "preserve",
     headers: { request: NO_HEADER_RULES, response: NO_HEADER_RULES },
     ...change,

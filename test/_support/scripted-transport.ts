@@ -42,7 +42,7 @@ export class ScriptedExchange implements Exchange {
     headers: BackendResponse["headers"] = [],
   ): void {
     this.#body = body;
-    this.#response.resolve({ status, headers, body, bodyLength });
+    this.#response.resolve({ status, reason: "", headers, body, bodyLength });
   }
 
   fail(error: Error): void {

@@ -69,7 +69,7 @@ describe("defaults", () => {
           retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"] },
           timeouts: { connectMs: 2000, firstByteMs: 60_000, idleMs: 60_000, requestMs: null },
           connections: { maxIdle: 256, idleMs: 60_000, maxAgeMs: null },
-          body: { maxBytes: 1_073_741_824, bufferBytes: 262_144 },
+          body: { maxBytes: 1_073_741_824 },
           hostHeader: "preserve",
           headers: {
             request: { set: [], add: [], remove: [] },

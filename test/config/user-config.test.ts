@@ -54,7 +54,7 @@ test("what the type allows, written out in full, the schema accepts", () => {
         retry: { attempts: 3, budget: 0.5, on: ["timeout"] },
         timeouts: { connect: "1s", firstByte: "1s", idle: "1s", request: "10s" },
         connections: { maxIdle: 0, idle: "1s", maxAge: "1h" },
-        body: { max: "1MB", buffer: "1KiB" },
+        body: { max: "1MB" },
         hostHeader: "backend",
         headers: {
           request: { set: { "x-a": "1" }, add: { "X-B": "" }, remove: ["x-c"] },

@@ -123,12 +123,28 @@ describe("chunk data", () => {
 });
 
 describe("the last chunk", () => {
-  // Bun tells of the end before it has read on: the backend once got a whole request of it.
-  test.each(["XX", "XX\r\n\r\n", `XX${HIDDEN}`, "\rX", "\n\r\n", HIDDEN])(
-    "with something else than an empty line after it is refused (%j) [A24]",
+  // Told too early of the end, the backend once got a whole request of it.
+  test.each(["XX\r\n\r\n", `XX${HIDDEN}`, "\n\r\n", HIDDEN])(
+    "with something else than an empty line or trailers after it is refused (%j) [A24]",
     async (rest) => {
       await front.refused(`${HEAD}0\r\n${rest}`, 400);
       await front.refused(`${HEAD}${HELLO}0\r\n${rest}`, 400);
+    },
+  );
+
+  test.each(["", "\r", "XX", "\rX", "X-T: v\r\n"])(
+    "without the empty line is no end: no backend gets the request whole (%j) [A24]",
+    async (rest) => {
+      const { requests, received } = await front.play(async () => {
+        const client = await front.connect();
+        client.send(`${HEAD}${HELLO}0\r\n${rest}`);
+        await front.canary();
+        client.halfClose();
+        await within(client.closed, () => `open after ${client.received()}`);
+        return client.received();
+      });
+      expect(received).toBe("");
+      expect(requests.filter(({ complete }) => complete)).toEqual([]);
     },
   );
 
@@ -139,54 +155,59 @@ describe("the last chunk", () => {
     },
   );
 
-  test.each(["XX", HIDDEN, "X-T: v\r\n\r\n"])(
-    "with something else that comes later than it: that is no request (%j) [A24]",
+  test.each(["XX\r\n\r\n", HIDDEN])(
+    "with something else that comes later than it is refused: that is no request (%j) [A24]",
     async (rest) => {
       const { requests, statuses } = await front.play(async () => {
         const client = await front.connect();
         client.send(`${HEAD}${HELLO}0\r\n`);
-        await within(
-          client.until((text) => text.endsWith("POST /x")),
-          () => client.received(),
-        );
+        await front.canary();
         client.send(rest);
         await within(client.closed, () => `open after ${client.received()}`);
         return client.received();
       });
-      expect(statuses).toEqual([200, 400]);
-      expect(bodiesOf(requests)).toEqual(["hello"]);
+      expect(statuses).toEqual([400]);
+      expect(requests.filter(({ complete }) => complete)).toEqual([]);
     },
   );
 });
 
 describe("a request with trailers", () => {
   test.each(["X-T: v", "X-T: v\r\nX-U: w", "X-Empty:"])(
-    "gets 400, and no backend gets it whole (%j) [not A25]",
+    "is accepted without them (%j) [A25]",
     async (trailers) => {
-      await front.refused(`${HEAD}0\r\n${trailers}\r\n\r\n`, 400);
-      await front.refused(`${HEAD}${HELLO}0\r\n${trailers}\r\n\r\n`, 400);
       const announced = HEAD.replace("\r\n\r\n", "\r\nTrailer: X-T\r\n\r\n");
-      await front.refused(`${announced}${HELLO}0\r\n${trailers}\r\n\r\n`, 400);
+      const end = `${trailers}\r\n\r\n`;
+      for (const bytes of [
+        `${HEAD}0\r\n${end}`,
+        `${HEAD}${HELLO}0\r\n${end}`,
+        `${announced}${HELLO}0\r\n${end}`,
+      ]) {
+        const { requests } = await front.answered(bytes);
+        expect(requests.map(({ complete }) => complete)).toEqual([true]);
+        expect(requests[0]?.raw.toString("latin1")).toEndWith("\r\n0\r\n\r\n");
+        expect(requests[0]?.raw.toString("latin1")).not.toMatch(/x-(t|u|empty)/i);
+      }
     },
   );
 
-  test.each([
-    "Content-Length: 50",
-    "Transfer-Encoding: identity",
-    "Host: evil.example",
-    "Authorization: Basic ZXZpbA==",
-    "Content-Type: text/evil",
-  ])("that belong to the head cannot change the head (%s) [A26]", async (trailer) => {
-    const { requests } = await front.refused(
-      `${HEAD}${HELLO}0\r\n${trailer}\r\n\r\n${HIDDEN}`,
-      400,
-    );
-    for (const request of requests) {
-      expect(request.header("host")).toBe("shop.example");
-      expect(request.header("content-type")).toBe("text/plain");
-      expect(request.header("transfer-encoding")).toBe("chunked");
-      expect(request.header("authorization")).toBeNull();
-    }
-    expect(requests.length).toBeLessThanOrEqual(1);
-  });
+  test.each(["Content-Length: 50", "Transfer-Encoding: identity"])(
+    "that frame it once more is refused (%s) [A26]",
+    async (trailer) => {
+      await front.refused(`${HEAD}${HELLO}0\r\n${trailer}\r\n\r\n${HIDDEN}`, 400);
+    },
+  );
+
+  test.each(["Host: evil.example", "Authorization: Basic ZXZpbA==", "Content-Type: text/evil"])(
+    "that belong to the head cannot change the head (%s) [A26]",
+    async (trailer) => {
+      const { requests } = await front.answered(`${HEAD}${HELLO}0\r\n${trailer}\r\n\r\n`);
+      expect(bodiesOf(requests)).toEqual(["hello"]);
+      const [request] = requests;
+      expect(request?.header("host")).toBe("shop.example");
+      expect(request?.header("content-type")).toBe("text/plain");
+      expect(request?.header("transfer-encoding")).toBe("chunked");
+      expect(request?.header("authorization")).toBeNull();
+    },
+  );
 });

@@ -105,7 +105,9 @@ describe("with 256 file descriptors for each of two workers", () => {
         await crowd.join(proxy, 2 * room, "127.0.0.1", beginning);
         crowd.drip(byte);
         await until("what is too much is closed", () => crowd.closed >= room);
-        for (let i = 0; i < 10; i++) expect(await get(proxy, "127.0.0.2")).toBe("HTTP/1.1 200 OK");
+        for (let i = 0; i < 10; i++) {
+          expect(await get(proxy, "127.0.0.2")).toStartWith("HTTP/1.1 200 ");
+        }
         expect(visitor.closed).toBe(0);
         await until("the limit holds", async () => (await openConnections(proxy)) <= room);
         expect(await mostDescriptors(proxy)).toBeLessThan(256);
@@ -160,7 +162,7 @@ describe("clientConnections", () => {
       await crowds.trusted.join(proxy, 30, "127.0.0.9", "");
       await crowds.many.join(proxy, 25, "127.0.0.1", "");
       await until("the limit holds", () => crowds.many.closed >= 15);
-      expect(await get(proxy, "127.0.0.3")).toBe("HTTP/1.1 200 OK");
+      expect(await get(proxy, "127.0.0.3")).toStartWith("HTTP/1.1 200 ");
       await until("the visitor has left", async () => (await openConnections(proxy)) === 50);
       expect([crowds.many.closed, crowds.few.closed, crowds.trusted.closed]).toEqual([15, 0, 0]);
     } finally {

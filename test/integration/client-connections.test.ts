@@ -31,6 +31,7 @@ describe("connections that never get as far as a request", () => {
     for (const client of slow.slice(0, 24)) client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
     const drip = setInterval(() => {
       for (const client of slow.slice(0, 24)) client.send("x");
+      for (const client of slow.slice(24, 34)) client.send("\r\n");
     }, 250);
     const still = { open: slow.length };
     const ends = slow.map(async (client) => {
@@ -84,7 +85,10 @@ describe("a connection that lies idle behind its answer", () => {
     for (const client of idle) expect(client.received()).toMatch(/^HTTP\/1\.1 200 [^]*\/next$/);
     await Promise.all(racing);
     for (const client of busy) {
-      const answers = client.received().split("HTTP/1.1 200 OK\r\n").slice(1);
+      const answers = client
+        .received()
+        .split(/HTTP\/1\.1 200 .*\r\n/)
+        .slice(1);
       expect(answers.filter((answer) => !answer.endsWith("\r\n\r\n/next"))).toEqual([]);
     }
     expect(await front.exited).toBe(0);
@@ -143,14 +147,24 @@ describe("the next request of a connection while an answer is being streamed", (
     return { source, front, client };
   }
 
-  test("ends the connection: the first answer is visibly broken off, the second request goes nowhere [not F14]", async () => {
+  test("waits for its turn: the first answer is whole, and then it is answered [F14]", async () => {
     const { source, front, client } = await streaming();
     client.send(GET);
-    await client.closed;
-    expect(client.received()).toEndWith("3\r\nabc\r\n");
+    expect(await (await fetch(`${front.url}/other`)).text()).toBe("/other");
+    expect(source.requests.map(({ target }) => target)).toEqual(["/stream", "/other"]);
+    for (const wire of source.wires) await wire.write("3\r\ndef\r\n0\r\n\r\n");
+    const received = await client.until((text) => text.endsWith("/next"));
+    expect(received).toContain("3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\nHTTP/1.1 200 ");
+    client.end();
+  });
+
+  test("goes nowhere when its client leaves, and the first one ends with it [F14]", async () => {
+    const { source, front, client } = await streaming();
+    client.send(GET);
+    expect(await (await fetch(`${front.url}/other`)).text()).toBe("/other");
+    client.reset();
     await front.until("none in flight", isQuiet);
-    expect(source.requests.map(({ target }) => target)).toEqual(["/stream"]);
-    expect(source.openConnections).toBe(0);
+    expect(source.requests.map(({ target }) => target)).toEqual(["/stream", "/other"]);
   });
 
   test("does no harm while its head is not whole: it is answered after the first one", async () => {

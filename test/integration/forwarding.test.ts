@@ -94,7 +94,6 @@ describe("a request", () => {
       400,
       "bad_request",
     ],
-    ["a body on GET", `GET / HTTP/1.1\r\nContent-Length: 3\r\n${close}abc`, 400, "bad_request"],
     ["CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501, "method_not_supported"],
     [
       "an upgrade",
@@ -132,13 +131,12 @@ describe("a request", () => {
     ["HTTP/1.0", ""],
   ])("cannot break its line with UTF-8 in the path, in %s with %j", async (version, host) => {
     const seen = backend.requests.length;
-    await exchangeRaw(
+    const received = await exchangeRaw(
       proxy.port,
       `GET /a\xc4\x8d\xc4\x8aInjected:x ${version}\r\n${host}Connection: close\r\n\r\n`,
     );
-    const request = backend.requests[seen];
-    expect(request?.target).toBe("/a%C4%8D%C4%8AInjected:x");
-    expect(request?.header("injected")).toBeNull();
+    expect(received).toStartWith("HTTP/1.1 400 ");
+    expect(backend.requests).toHaveLength(seen);
   });
 
   test("is tried at no backend when nothing listens, and the client learns why", async () => {
@@ -178,16 +176,14 @@ describe("a response", () => {
     expect(received).toEndWith("\r\n\r\nshort and stout");
   });
 
-  test("within body.buffer keeps its Content-Length; above it is chunked and whole", async () => {
-    const small = "s".repeat(256 * 1024);
-    const large = "l".repeat(256 * 1024 + 1);
-    backend.handler = ({ target }) => ({ body: target === "/small" ? small : large });
-    const one = await fetch(`${proxy.url}/small`);
-    expect(one.headers.get("content-length")).toBe(String(small.length));
-    expect(await one.text()).toBe(small);
-    const two = await fetch(`${proxy.url}/large`);
-    expect(two.headers.get("content-length")).toBeNull();
-    expect(await two.text()).toBe(large);
+  test("keeps its Content-Length, its reason phrase and the case of its fields", async () => {
+    backend.handler = () => ({
+      raw: ["HTTP/1.1 299 Well Known Here\r\nX-CaSe: 1\r\nContent-Length: 2\r\n\r\nok"],
+    });
+    const received = await exchangeRaw(proxy.port, `GET / HTTP/1.1\r\n${close}`);
+    expect(received).toStartWith(
+      "HTTP/1.1 299 Well Known Here\r\nX-CaSe: 1\r\nContent-Length: 2\r\n",
+    );
   });
 
   test("with an empty Content-Type gets no second one", async () => {

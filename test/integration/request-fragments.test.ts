@@ -18,6 +18,7 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   "a POST with a length": `POST {} HTTP/1.1\r\n${HOST}Content-Length: 12\r\n\r\nhello\r\n\r\nyou`,
   "a POST in chunks": `POST {} HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n00006\r\nworld!\r\n0\r\n\r\n`,
   "a DELETE in an absolute form": `DELETE http://shop.example{} HTTP/1.1\r\n${HOST}Connection: x-a\r\nX-A: 1\r\n\r\n`,
+  "a GET with a body": `GET {} HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`,
 };
 
 const REFUSED: Readonly<Record<string, string>> = {
@@ -30,7 +31,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   "a NUL": `GET {} HTTP/1.1\r\n${HOST}X-A: a\0b\r\n\r\n`,
   "a chunk that is too long": `POST {} HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n`,
   "a chunk size that is none": `POST {} HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0x0\r\n\r\n`,
-  "a body on a GET": `GET {} HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`,
   "another version": `GET {} HTTP/1.2\r\n${HOST}\r\n`,
 };
 
@@ -185,11 +185,34 @@ describe("requests on one connection", () => {
       ],
     ],
   ])(
-    "that do not wait end it unanswered: the backend sees the first at most, once (%s) [not A33]",
+    "that do not wait are answered in order, one at a time, in one piece or many (%s) [A33]",
     async (_what, bytes) => {
-      const { received, requests } = await front.ended(bytes.join(""));
-      expect(received).toBe("");
-      expect(requests.map(({ target }) => target).join()).toMatch(/^(\/n\/0)?$/);
+      const targets = bytes.map((_, index) => `/n/${index}`);
+      const whole = bytes.join("");
+      for (const pieces of [[whole], bytes, [...whole]]) {
+        const { received, requests } = await front.play(async () => {
+          const client = await front.connect();
+          for (const piece of pieces) client.send(piece);
+          await within(
+            client.until((text) => text.endsWith(` ${targets.at(-1)}`)),
+            () => client.received(),
+          );
+          client.reset();
+          return client.received();
+        });
+        expect([...received.matchAll(/ (\/n\/\d+)/g)].map(([, target]) => target)).toEqual(targets);
+        expect(requests.map(({ target }) => target)).toEqual(targets);
+      }
     },
   );
+
+  test("beyond 64 that wait: so many are answered, and the connection ends with a word of it", async () => {
+    const bytes = Array.from({ length: 200 }, (_, at) => `GET /n/${at} HTTP/1.1\r\n${HOST}\r\n`);
+    const { received, requests } = await front.ended(bytes.join(""));
+    const answered = [...received.matchAll(/ (\/n\/\d+)/g)].map(([, target]) => target);
+    expect(answered).toEqual(requests.map(({ target }) => target));
+    expect(answered).toEqual(Array.from({ length: 65 }, (_, at) => `/n/${at}`));
+    expect(received.match(/connection: close/gi)).toHaveLength(1);
+    expect(received.slice(received.lastIndexOf("HTTP/1.1"))).toMatch(/connection: close/i);
+  });
 });

@@ -247,7 +247,7 @@ describe("the headers of a try that failed do not reach the client [G11]", () =>
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     await client.closed;
     const answer = client.received();
-    expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(answer).toStartWith("HTTP/1.1 200 ");
     expect(answer).toContain("X-Good: 1\r\n");
     expect(answer).toEndWith("\r\n\r\ngood");
     expect(answer.toLowerCase()).not.toMatch(/leak|gzip|max-age/);

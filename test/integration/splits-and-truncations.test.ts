@@ -40,8 +40,7 @@ beforeAll(async () => {
     backends: [backend.url],
     health: false,
     ejection: false,
-    // Below the largest bodies, so that answers are sent whole and streamed.
-    body: { buffer: "16KiB" },
+    // Below the largest bodies, so that answers are sent whole and streamed.,
   } as const;
   proxy = await startProxy({
     config: {
@@ -103,24 +102,13 @@ test(
   120_000 + RUNS * 60,
 );
 
-test("a chunked request counts as whole with its last chunk, before the empty line behind it", async () => {
+test("a chunked request counts as whole with the empty line behind its last chunk, not before", async () => {
   backend.handler = async (request, wire) => {
     await backend.until(() => request.complete || wire.end !== null);
     return request.complete ? `${request.target} ${request.text}` : null;
   };
   const start = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
-  for (const [sent, rest] of [
-    ["0\r\n", "\r\n"],
-    ["0\r\n\r", "\n"],
-  ] as const) {
-    const connection = await connectRaw(proxy.port);
-    connection.send(`POST /patient/early HTTP/1.1\r\n${start}${sent}`);
-    await connection.until((text) => text.endsWith("\r\n\r\n/patient/early hello"));
-    connection.send(`${rest}GET /patient/next HTTP/1.1\r\nHost: a\r\n\r\n`);
-    await connection.until((text) => text.endsWith("\r\n\r\n/patient/next "));
-    connection.end();
-  }
-  for (const sent of ["", "0", "0\r"]) {
+  for (const sent of ["", "0", "0\r", "0\r\n", "0\r\n\r"]) {
     const connection = await connectRaw(proxy.port);
     const seen = backend.requests.length;
     connection.send(`POST /patient/cut HTTP/1.1\r\n${start}${sent}`);

@@ -111,7 +111,9 @@ describe("a backend that stops in the middle of a body [G05]", () => {
     expect(text).toStartWith("HTTP/1.1 200 OK\r\n");
     // Neither the last chunk nor as many bytes as were declared.
     expect(text).not.toContain("\r\n0\r\n");
-    expect(text.toLowerCase()).not.toContain("content-length");
+    const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
+    const body = text.slice(text.indexOf("\r\n\r\n") + 4);
+    if (length !== undefined) expect(body.length).toBeLessThan(Number(length));
     expect([stalling.requests.length, other.requests.length]).toEqual([1, 0]);
     await stalling.until(() => stalling.openConnections === 0);
     const [pool] = await front.until("no request in flight", isQuiet);

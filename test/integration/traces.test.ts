@@ -38,6 +38,7 @@ test.each(["http/protobuf", "http/json"])(
       "server.port": proxy.port,
       "client.address": "127.0.0.1",
       "network.peer.address": "127.0.0.1",
+      "network.protocol.version": "1.1",
       "user_agent.original": "test/1",
       "http.response.status_code": 201,
       "leastwise.pool": "web",

@@ -50,11 +50,12 @@ describe("a request ends", () => {
     bench.expectClosedBooks();
   });
 
-  test("with a short body that breaks while it is collected: the client is told", async () => {
+  test("with a short body that breaks while it is sent: the client is told", async () => {
     const body = new HandFedBody().feed("a", truncated()) as HandFedBody;
     const bench = send((exchange) => exchange.respond(200, body, 5));
-    expect(bench.answer).rejects.toMatchObject({ code: "reset" });
-    await bench.answer.catch(() => {});
+    const sent = (await bench.answer).body as ByteReader;
+    expect(Buffer.from((await sent.read()) ?? []).toString()).toBe("a");
+    expect(await sent.read().catch((error: ProxyError) => error.code)).toBe("reset");
     bench.expectClosedBooks();
   });
 
@@ -65,16 +66,6 @@ describe("a request ends", () => {
     await bench.answer.catch(() => {});
     expect(bench.exchanges[0]?.aborted).toBeInstanceOf(ProxyError);
     expect(bench.ends).toMatchObject([{ outcome: "client_gone", status: null }]);
-    bench.expectClosedBooks();
-  });
-
-  test("with the client leaving while a short body is collected", async () => {
-    const body = new HandFedBody().feed("a") as HandFedBody;
-    const bench = send((exchange) => exchange.respond(200, body, 5));
-    while (body.reads < 2) await Promise.resolve();
-    bench.clientGone();
-    await bench.answer.catch(() => {});
-    expect(bench.ends).toMatchObject([{ outcome: "client_gone" }]);
     bench.expectClosedBooks();
   });
 

@@ -155,7 +155,7 @@ describe("the end of a request", () => {
   ])("that we refuse: %s", async (_, request, status, error) => {
     const bench = handlerBench(ok, {
       routes: [{ host: null, path: "/v1", pool: "web", stripPrefix: false }],
-      pool: { body: { maxBytes: 10, bufferBytes: 10 } },
+      pool: { body: { maxBytes: 10 } },
     });
     await bench.send(request);
     expect(bench.facts.ends).toMatchObject([{ status, error, endedBy: "proxy", phase: "head" }]);

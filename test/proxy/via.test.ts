@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { RequestFields } from "../../src/proxy/request-fields.ts";
 import { pseudonymOf, refuseLoop } from "../../src/proxy/via.ts";
 
 const own = pseudonymOf("a1b2c3d4");
 
 function check(via: string | null): void {
-  refuseLoop({ headers: new Headers(via === null ? {} : { via }) }, own);
+  refuseLoop({ headers: new RequestFields(via === null ? [] : ["via", via]) }, own);
 }
 
 describe("a request has been here three times", () => {

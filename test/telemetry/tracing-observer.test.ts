@@ -41,6 +41,7 @@ describe("one request with one attempt", () => {
       "server.address": "shop.example",
       "server.port": 8080,
       "client.address": "127.0.0.1",
+      "network.protocol.version": "1.1",
       "network.peer.address": "127.0.0.1",
       "user_agent.original": "curl/8",
       "http.route": "/v1/*",

@@ -18,6 +18,7 @@ describe("a response with Content-Length", () => {
     expect(parsed).toMatchObject({ body: "hello", complete: true, overrun: false, refused: null });
     expect(parsed.head).toEqual({
       status: 200,
+      reason: "OK",
       headers: [
         ["Content-Length", "5"],
         ["X-A", "b"],
