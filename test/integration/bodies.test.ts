@@ -2,14 +2,14 @@
  * Bodies and what frames them, through the compiled binary: answers without a body, lengths, encodings, ranges,
  * trailers, and which requests keep theirs.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { brotliCompressSync } from "node:zlib";
-import { BUILD_TIMEOUT_MS } from "../_support/binary.ts";
 import { type FakeReply, startFakeBackend } from "../_support/fake-backend.ts";
 import { type ParsedResponse, parseResponse } from "../_support/parsed-response.ts";
-import { isQuiet, type Proxy, startProxy } from "../_support/proxy.ts";
+import type { Proxy } from "../_support/proxy.ts";
 import { connectRaw, exchangeRaw, type RawConnection } from "../_support/raw-client.ts";
+import { useSharedProxy } from "../_support/shared-proxy.ts";
 
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n\r\n";
 /** More than comes in one piece. */
@@ -18,17 +18,8 @@ const BUFFER_BYTES = 256 * 1024;
 const backend = startFakeBackend();
 let proxy: Proxy;
 
-beforeAll(async () => {
-  proxy = await startProxy({
-    config: { pools: { web: { backends: [backend.url], health: false } }, workers: 1 },
-  });
-}, BUILD_TIMEOUT_MS);
-
-afterAll(async () => {
-  await proxy.until("none in flight", isQuiet);
-  expect(await proxy.stop()).toBe(0);
-  expect(backend.refused).toEqual([]);
-  backend.stop();
+useSharedProxy(backend, {}, (started) => {
+  proxy = started;
 });
 
 /** Answers what is scripted here, and everything under `/canary` with its own path. */

@@ -1,30 +1,18 @@
 /** Bodies in very many pieces, in one very large piece, of very great length, and very many very small ones. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { BUILD_TIMEOUT_MS } from "../_support/binary.ts";
 import { startFakeBackend } from "../_support/fake-backend.ts";
 import { parseResponse } from "../_support/parsed-response.ts";
 import { isQuiet, type Proxy, startProxy } from "../_support/proxy.ts";
 import { connectRaw } from "../_support/raw-client.ts";
+import { useSharedProxy } from "../_support/shared-proxy.ts";
 
 const backend = startFakeBackend();
 let proxy: Proxy;
 
-beforeAll(async () => {
-  proxy = await startProxy({
-    config: {
-      pools: { web: { backends: [backend.url], health: false, body: { max: "8GiB" } } },
-      workers: 1,
-    },
-  });
-}, BUILD_TIMEOUT_MS);
-
-afterAll(async () => {
-  await proxy.until("none in flight", isQuiet);
-  expect(await proxy.stop()).toBe(0);
-  expect(backend.refused).toEqual([]);
-  backend.stop();
+useSharedProxy(backend, { body: { max: "8GiB" } }, (started) => {
+  proxy = started;
 });
 
 /** Of no pattern that could hide a piece out of its place. */
@@ -137,7 +125,7 @@ describe("tens of thousands of answers", () => {
   type Kind = keyof typeof answers;
 
   /** On connections that are kept, one request after the other on each. */
-  async function askFor(kind: Kind, count: number): Promise<void> {
+  async function askFor({ port: own }: Proxy, kind: Kind, count: number): Promise<void> {
     const ask = async (port: number, times: number): Promise<void> => {
       const client = await connectRaw(port);
       const request = `GET ${kind} HTTP/1.1\r\nHost: a\r\n\r\n`;
@@ -153,7 +141,7 @@ describe("tens of thousands of answers", () => {
         return end !== -1 && text.length === end + 4 + lengths[kind];
       }
     };
-    await Promise.all(Array.from({ length: 20 }, () => ask(proxy.port, count / 20)));
+    await Promise.all(Array.from({ length: 20 }, () => ask(own, count / 20)));
   }
 
   test("of no byte, of one, and of one that unpacks to a thousand times its size leave nothing behind [E26]", async () => {
@@ -167,18 +155,17 @@ describe("tens of thousands of answers", () => {
         },
       },
     });
-    await proxy.stop();
-    proxy = await startProxy({
+    const own = await startProxy({
       config: {
         pools: { web: { backends: [`http://127.0.0.1:${bare.port}`], health: false } },
         workers: 1,
       },
     });
-    const [worker] = await proxy.workers();
+    const [worker] = await own.workers();
     const folder = `/proc/${worker?.pid}`;
     const rss = () =>
       1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`${folder}/status`, "utf8"))?.[1]);
-    for (const kind of Object.keys(answers) as Kind[]) await askFor(kind, 1000);
+    for (const kind of Object.keys(answers) as Kind[]) await askFor(own, kind, 1000);
     const before = rss();
     for (const [kind, count] of [
       ["/none", 8000],
@@ -186,11 +173,12 @@ describe("tens of thousands of answers", () => {
       ["/chunk", 2000],
       ["/bomb", 2000],
     ] as const) {
-      await askFor(kind, count);
+      await askFor(own, kind, count);
     }
     // A leak of one KB each would be 20 MB.
     expect(rss() - before).toBeLessThan(16_000_000);
-    await proxy.until("none in flight", isQuiet);
+    await own.until("none in flight", isQuiet);
+    expect(await own.stop()).toBe(0);
     bare.stop(true);
   });
 });

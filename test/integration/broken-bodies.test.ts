@@ -2,30 +2,18 @@
  * Messages that break off, in both directions: nobody takes a part for the whole, the other side is told at once, and
  * the connection is not used again.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { BUILD_TIMEOUT_MS } from "../_support/binary.ts";
+import { describe, expect, test } from "bun:test";
 import { type FakeRequest, type FakeWire, startFakeBackend } from "../_support/fake-backend.ts";
 import { type ParsedResponse, parseResponse } from "../_support/parsed-response.ts";
-import { isQuiet, type Proxy, startProxy } from "../_support/proxy.ts";
+import { isQuiet, type Proxy } from "../_support/proxy.ts";
 import { connectRaw } from "../_support/raw-client.ts";
+import { useSharedProxy } from "../_support/shared-proxy.ts";
 
 const backend = startFakeBackend({ answerAt: "head" });
 let proxy: Proxy;
 
-beforeAll(async () => {
-  proxy = await startProxy({
-    config: {
-      pools: { web: { backends: [backend.url], health: false, ejection: false, retry: false } },
-      workers: 1,
-    },
-  });
-}, BUILD_TIMEOUT_MS);
-
-afterAll(async () => {
-  await proxy.until("none in flight", isQuiet);
-  expect(await proxy.stop()).toBe(0);
-  expect(backend.refused).toEqual([]);
-  backend.stop();
+useSharedProxy(backend, { ejection: false, retry: false }, (started) => {
+  proxy = started;
 });
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

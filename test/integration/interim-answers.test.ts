@@ -1,27 +1,15 @@
 /** Interim (1xx) answers of backends, and clients that wait for 100 before they send their body. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { BUILD_TIMEOUT_MS } from "../_support/binary.ts";
+import { describe, expect, test } from "bun:test";
 import { startFakeBackend } from "../_support/fake-backend.ts";
-import { isQuiet, type Proxy, startProxy } from "../_support/proxy.ts";
+import type { Proxy } from "../_support/proxy.ts";
 import { connectRaw, exchangeRaw } from "../_support/raw-client.ts";
+import { useSharedProxy } from "../_support/shared-proxy.ts";
 
 const backend = startFakeBackend({ answerAt: "head" });
 let proxy: Proxy;
 
-beforeAll(async () => {
-  proxy = await startProxy({
-    config: {
-      pools: { web: { backends: [backend.url], health: false, body: { max: "1KiB" } } },
-      workers: 1,
-    },
-  });
-}, BUILD_TIMEOUT_MS);
-
-afterAll(async () => {
-  await proxy.until("none in flight", isQuiet);
-  expect(await proxy.stop()).toBe(0);
-  expect(backend.refused).toEqual([]);
-  backend.stop();
+useSharedProxy(backend, { body: { max: "1KiB" } }, (started) => {
+  proxy = started;
 });
 
 const FINAL = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
