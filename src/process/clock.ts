@@ -1,8 +1,7 @@
 /**
- * Milliseconds of the machine's monotonic clock: the same in all our processes, and never set back.
- * `performance.now()` alone starts at 0 in each process.
+ * Milliseconds of a monotonic clock that starts with this process and is never set back. Times of
+ * different processes do not compare: in Bun 1.4.5 `process.hrtime` starts at 0 in each, too.
  */
 export function createClock(): () => number {
-  const offset = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now();
-  return () => performance.now() + offset;
+  return () => performance.now();
 }
