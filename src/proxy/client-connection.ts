@@ -31,8 +31,10 @@ export class ClientConnection implements ExchangeConnection {
   #lingering: FrontExchange | null = null;
   #endpoint: Endpoint | null | undefined;
   #paused = false;
-  /** Nothing is read any more. */
+  /** Nothing is read any more behind the last one that waits. */
   #full = false;
+  /** That one, while its body may still be on the way. */
+  #stopAfter: FrontExchange | null = null;
   /** While no request is under way. */
   #idle: Watch | null = null;
 
@@ -66,10 +68,10 @@ export class ClientConnection implements ExchangeConnection {
     this.#waiting.push(exchange);
     if (this.#waiting.length === MAX_WAITING) {
       this.#full = true;
-      this.#socket.stopParsing();
+      this.#stopAfter = exchange;
     }
     if (this.#current === null) this.#next();
-    else this.regulate();
+    this.regulate();
     return undefined;
   }
 
@@ -79,9 +81,14 @@ export class ClientConnection implements ExchangeConnection {
       this.#close();
       return;
     }
+    if (this.#stopAfter?.received) {
+      this.#stopAfter = null;
+      this.#socket.stopParsing();
+    }
     const current = this.#current;
     if (current === null) return;
-    const pause = this.#waiting.length > 0 || current.held;
+    // Only for a body that nobody takes: while reading is paused the end of the connection is not noticed.
+    const pause = current.held || this.#waiting.some(({ held }) => held);
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) current.response.pause();

@@ -48,6 +48,9 @@ export function statusOf(code: ErrorCode): number {
   return ANSWERS[code].status;
 }
 
+/** How long a client may leave an answer of our own untouched. */
+export const OWN_IDLE_MS = 60_000;
+
 /** JSON, or plain text for a browser; never a stack, an address or a plugin's words. */
 export function errorAnswer(
   error: ProxyError,
@@ -68,5 +71,5 @@ export function errorAnswer(
   if (status === 503) headers.push(["retry-after", RETRY_AFTER_SECONDS]);
   // What is left of a request that we refused is not worth finding the next one in.
   if (error.source === "client") headers.push(["connection", "close"]);
-  return { status, headers, body: new TextEncoder().encode(text), idleMs: null };
+  return { status, headers, body: new TextEncoder().encode(text), idleMs: OWN_IDLE_MS };
 }

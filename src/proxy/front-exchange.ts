@@ -36,9 +36,9 @@ export interface ExchangeFacts {
 
 /**
  * Bytes that the runtime may put into an answer that is being sent when the client sends nonsense behind its
- * request: a 400 of its own. As the end of a body whose length was told they would pass for it.
+ * request: a 400 of its own, or a 431 of 67 bytes. As the end of a body whose length was told they would pass for it.
  */
-const FOREIGN_BYTES = 256;
+const FOREIGN_BYTES = 96;
 
 export class FrontExchange implements FrontRequest {
   readonly method: string;
@@ -75,10 +75,7 @@ export class FrontExchange implements FrontRequest {
     this.headers = new RequestFields(response.takeRawHeaders() ?? []);
     this.doubtful = facts.hasCoding && !isChunked(this.headers);
     this.body = facts.hasBody ? this.#receive() : null;
-    this.#expecting =
-      facts.hasBody &&
-      !facts.ancient &&
-      this.headers.get("expect")?.toLowerCase() === "100-continue";
+    this.#expecting = facts.hasBody && !facts.ancient && expectsContinue(this.headers);
     response.onabort = (event) => {
       if (event === GONE) this.end();
     };
@@ -126,7 +123,8 @@ export class FrontExchange implements FrontRequest {
   async send(answer: FrontAnswer, close: boolean, stalls: StallWatch): Promise<boolean> {
     const { response } = this;
     const { body, status } = answer;
-    const reason = answer.reason === "" ? undefined : answer.reason;
+    // The runtime would write anything beyond ASCII as UTF-8.
+    const reason = /^[\t\x20-\x7e]+$/.test(answer.reason ?? "") ? answer.reason : undefined;
     // From now on whoever reads the answer's body is told.
     this.#onGone = null;
     const toHead = this.method === "HEAD";
@@ -228,6 +226,13 @@ export class FrontExchange implements FrontRequest {
     // Who has begun without it needs none.
     if (this.body?.bytes === 0) this.response.writeContinue();
   }
+}
+
+/** Also in a list, and said twice: who would take it for no expectation might read the body as a request. */
+function expectsContinue(headers: RequestHeaders): boolean {
+  const expect = headers.get("expect");
+  if (expect === null) return false;
+  return expect.split(",").some((each) => each.trim().toLowerCase() === "100-continue");
 }
 
 interface Flat {

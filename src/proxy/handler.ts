@@ -49,6 +49,7 @@ export function createHandler(options: HandlerOptions): Handler {
     const forwardedFor = trusted ? front.headers.get("x-forwarded-for") : null;
     const clientAddress = findClientAddress(peerAddress, forwardedFor, isTrusted);
     const info = requestInfo(front, host, clientAddress);
+    const startedAt = observer === null ? 0 : context.now();
     const observed =
       observer?.requestStarted({
         request: front,
@@ -56,8 +57,8 @@ export function createHandler(options: HandlerOptions): Handler {
         clientAddress,
         requestId,
         trustedPeer: trusted,
+        startedAt,
       }) ?? null;
-    const startedAt = observed === null ? 0 : context.now();
     let loop: AttemptLoop | null = null;
     try {
       validateRequest(front);

@@ -24,6 +24,8 @@ export interface RequestFacts {
   readonly requestId: string;
   /** The connection's other end is among `trustedProxies`. */
   readonly trustedPeer: boolean;
+  /** Monotonic milliseconds: looked up once for all who listen. */
+  readonly startedAt: number;
   /** Of the span that is recorded for it, for those who listen beside the traces; absent: there is none. */
   readonly trace?: RequestTrace;
 }

@@ -1,4 +1,4 @@
-import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
+import { type Span, SpanStatusCode } from "@opentelemetry/api";
 import type { HeaderField } from "../proxy/front.ts";
 import type { AttemptFacts, ObservedAttempt } from "../proxy/observer.ts";
 import { type AttemptNotes, MAX_NOTES, type NoteValue } from "../strategy/attempt-notes.ts";
@@ -39,6 +39,7 @@ export class AttemptSpan implements ObservedAttempt, AttemptNotes {
   readonly #span: Span;
   readonly #clock: RequestClock;
   #noted = 0;
+  #status: number | null = null;
 
   constructor(
     span: Span,
@@ -80,6 +81,7 @@ export class AttemptSpan implements ObservedAttempt, AttemptNotes {
   }
 
   responded(status: number): void {
+    this.#status = status;
     this.#span.setAttribute(HTTP_RESPONSE_STATUS_CODE, status);
     this.#span.addEvent(EVENT_FIRST_BYTE, this.#clock.now());
   }
@@ -87,7 +89,9 @@ export class AttemptSpan implements ObservedAttempt, AttemptNotes {
   ended(end: Parameters<ObservedAttempt["ended"]>[0]): void {
     // The SDK logs every use of a span after its end.
     if (!this.#span.isRecording()) return;
-    if (end.status !== null) this.#span.setAttribute(HTTP_RESPONSE_STATUS_CODE, end.status);
+    if (end.status !== null && end.status !== this.#status) {
+      this.#span.setAttribute(HTTP_RESPONSE_STATUS_CODE, end.status);
+    }
     const errorType = attemptErrorType(end);
     if (errorType !== null) {
       this.#span.setAttribute(ERROR_TYPE, errorType);
@@ -98,31 +102,30 @@ export class AttemptSpan implements ObservedAttempt, AttemptNotes {
 }
 
 /**
+ * After the start of the span: given at its start, the SDK copies and checks every one of them twice.
+ *
  * `server.*` and `url.full` name the Host that was sent, as the conventions ask, also where that is
  * the client's; which machine it went to is in `leastwise.backend.id` and `network.peer.*`.
  */
-export function attemptAttributes(facts: AttemptFacts, peer: BackendPeer): Attributes {
-  const attributes: Attributes = {
-    ...peer.attributes,
-    [URL_FULL]: `${peer.scheme}://${facts.host}${redactTarget(facts.target)}`,
-    [NETWORK_PROTOCOL_VERSION]: "1.1",
-    [POOL]: facts.pool,
-    [BACKEND_ID]: facts.backend.id,
-    [BACKEND_IN_FLIGHT]: facts.inFlight,
-    [STRATEGY]: facts.strategy.name,
-    [STRATEGY_VERSION]: facts.strategy.version,
-    [CANDIDATES]: facts.candidates,
-    [FALLBACK]: facts.fallback,
-    // Tenths are as fine as the clock is.
-    [PICK_DURATION_US]: Math.round(facts.pickMs * 10_000) / 10,
-  };
+export function describeAttempt(span: Span, facts: AttemptFacts, peer: BackendPeer): void {
+  span.setAttributes(peer.attributes);
+  span.setAttribute(URL_FULL, `${peer.scheme}://${facts.host}${redactTarget(facts.target)}`);
+  span.setAttribute(NETWORK_PROTOCOL_VERSION, "1.1");
+  span.setAttribute(POOL, facts.pool);
+  span.setAttribute(BACKEND_ID, facts.backend.id);
+  span.setAttribute(BACKEND_IN_FLIGHT, facts.inFlight);
+  span.setAttribute(STRATEGY, facts.strategy.name);
+  span.setAttribute(STRATEGY_VERSION, facts.strategy.version);
+  span.setAttribute(CANDIDATES, facts.candidates);
+  span.setAttribute(FALLBACK, facts.fallback);
+  // Tenths are as fine as the clock is.
+  span.setAttribute(PICK_DURATION_US, Math.round(facts.pickMs * 10_000) / 10);
   const authority = parseAuthority(facts.host, peer.scheme);
   if (authority !== null) {
-    attributes[SERVER_ADDRESS] = authority.address;
-    attributes[SERVER_PORT] = authority.port;
+    span.setAttribute(SERVER_ADDRESS, authority.address);
+    span.setAttribute(SERVER_PORT, authority.port);
   }
-  if (facts.number > 1) attributes[HTTP_REQUEST_RESEND_COUNT] = facts.number - 1;
-  if (facts.retryReason !== null) attributes[RETRY_REASON] = facts.retryReason;
-  if (facts.decision !== null) attributes[EJECTED_COUNT] = facts.decision.ejected;
-  return attributes;
+  if (facts.number > 1) span.setAttribute(HTTP_REQUEST_RESEND_COUNT, facts.number - 1);
+  if (facts.retryReason !== null) span.setAttribute(RETRY_REASON, facts.retryReason);
+  if (facts.decision !== null) span.setAttribute(EJECTED_COUNT, facts.decision.ejected);
 }

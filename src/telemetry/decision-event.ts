@@ -20,16 +20,25 @@ const MAX_LISTED = 64;
 export function decisionAttributes(decision: Decision): Attributes {
   const { candidates, excluded } = decision;
   const hasScores = candidates.some(({ score }) => score !== null);
-  const shown = (hasScores ? candidates.toSorted(byScore) : candidates).slice(0, MAX_LISTED);
+  const ordered = hasScores ? candidates.toSorted(byScore) : candidates;
+  const ids: string[] = [];
+  const inFlight: number[] = [];
+  const scores: number[] = [];
+  for (const candidate of ordered) {
+    if (ids.length === MAX_LISTED) break;
+    ids.push(candidate.id);
+    inFlight.push(candidate.inFlight);
+    if (hasScores) scores.push(finiteScore(candidate));
+  }
   const attributes: Attributes = {
-    [DECISION_CANDIDATES]: shown.map(({ id }) => id),
-    [DECISION_IN_FLIGHT]: shown.map(({ inFlight }) => inFlight),
+    [DECISION_CANDIDATES]: ids,
+    [DECISION_IN_FLIGHT]: inFlight,
     [DECISION_EXCLUDED]: excluded.slice(0, MAX_LISTED).map(({ id, reason }) => `${id} ${reason}`),
     [DECISION_TIE]: decision.tie,
     [DECISION_FAIL_OPEN]: decision.failOpen,
   };
-  if (hasScores) attributes[DECISION_SCORES] = shown.map(finiteScore);
-  const leftOut = candidates.length - shown.length + Math.max(0, excluded.length - MAX_LISTED);
+  if (hasScores) attributes[DECISION_SCORES] = scores;
+  const leftOut = candidates.length - ids.length + Math.max(0, excluded.length - MAX_LISTED);
   if (leftOut > 0) attributes[DECISION_LEFT_OUT] = leftOut;
   return attributes;
 }

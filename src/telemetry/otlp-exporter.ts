@@ -10,7 +10,6 @@ import {
   JsonTraceSerializer,
   MetricsExporterMetricsHelper,
   ProtobufMetricsSerializer,
-  ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
 } from "@opentelemetry/otlp-transformer";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
@@ -21,6 +20,7 @@ import type { ExportWatch, Signal } from "./export-watch.ts";
 import { createGrpcSender } from "./grpc-sender.ts";
 import { createHttpSender } from "./http-sender.ts";
 import { RetryingTransport } from "./retrying-transport.ts";
+import { SpanEncoder } from "./span-encoder.ts";
 
 /** Exports at a time; the SDK's readers and processors have one, and a second at the end. */
 const CONCURRENCY = 4;
@@ -44,7 +44,7 @@ export function createSpanExporter(
 ): OTLPExporterBase<ReadableSpan[]> {
   return createExporter(config, watch, {
     signal: "traces",
-    protobuf: ProtobufTraceSerializer,
+    protobuf: new SpanEncoder(),
     json: JsonTraceSerializer,
     grpcPath: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     helper: TraceExporterMetricsHelper,

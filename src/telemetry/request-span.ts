@@ -18,7 +18,7 @@ import type {
   RequestFacts,
   RequestTrace,
 } from "../proxy/observer.ts";
-import { AttemptSpan, attemptAttributes } from "./attempt-span.ts";
+import { AttemptSpan, describeAttempt } from "./attempt-span.ts";
 import {
   CLIENT_ADDRESS,
   ERROR_TYPE,
@@ -56,7 +56,8 @@ export interface RequestSpanOptions {
   readonly clock: RequestClock;
   /** The span's name without the route: the method, or `HTTP`. */
   readonly name: string;
-  readonly method: MethodAttributes;
+  /** Of the method, for the spans of the attempts. */
+  readonly method: Attributes;
   /** Whether the attempt's own context goes to the backend. */
   readonly propagate: boolean;
   /** The client's fields that no backend may see. */
@@ -88,13 +89,10 @@ export class RequestSpan implements ObservedRequest {
 
   attemptStarting(facts: AttemptFacts): ObservedAttempt {
     const { tracer, clock, name, method, propagate, removed, peerOf } = this.#options;
-    const attributes = { ...method, ...attemptAttributes(facts, peerOf(facts.backend)) };
     const startTime = clock.now();
-    const span = tracer.startSpan(
-      name,
-      { kind: SpanKind.CLIENT, attributes, startTime },
-      this.#context,
-    );
+    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime }, this.#context);
+    span.setAttributes(method);
+    describeAttempt(span, facts, peerOf(facts.backend));
     if (facts.decision !== null) {
       span.addEvent(EVENT_DECISION, decisionAttributes(facts.decision), startTime);
     }
@@ -120,42 +118,36 @@ export class RequestSpan implements ObservedRequest {
   }
 }
 
-export interface MethodAttributes {
-  readonly [HTTP_REQUEST_METHOD]: string;
-  readonly [HTTP_REQUEST_METHOD_ORIGINAL]?: string;
-}
-
-export function methodAttributes(method: string, known: boolean): MethodAttributes {
+export function methodAttributes(method: string, known: boolean): Attributes {
   return known
     ? { [HTTP_REQUEST_METHOD]: method }
     : { [HTTP_REQUEST_METHOD]: METHOD_OTHER, [HTTP_REQUEST_METHOD_ORIGINAL]: method };
 }
 
 /** All but the method's. */
-export function requestAttributes(facts: RequestFacts): Attributes {
+export function describeRequest(span: Span, facts: RequestFacts): void {
   const { request } = facts;
   const queryAt = request.target.indexOf("?");
   const path = queryAt === -1 ? request.target : request.target.slice(0, queryAt);
   const { trustedPeer } = facts;
   const scheme = (trustedPeer ? originalScheme(request.headers) : null) ?? request.scheme;
   const host = (trustedPeer ? originalHost(request.headers) : null) ?? facts.host;
-  const attributes: Attributes = {
-    [URL_PATH]: path,
-    [URL_SCHEME]: scheme,
-    [NETWORK_PROTOCOL_VERSION]: request.version,
-  };
-  if (queryAt !== -1) attributes[URL_QUERY] = redactQuery(request.target.slice(queryAt + 1));
+  span.setAttribute(URL_PATH, path);
+  span.setAttribute(URL_SCHEME, scheme);
+  span.setAttribute(NETWORK_PROTOCOL_VERSION, request.version);
+  if (queryAt !== -1) {
+    span.setAttribute(URL_QUERY, redactQuery(request.target.slice(queryAt + 1)));
+  }
   const authority = parseAuthority(host, scheme);
   if (authority !== null) {
-    attributes[SERVER_ADDRESS] = authority.address;
-    attributes[SERVER_PORT] = authority.port;
+    span.setAttribute(SERVER_ADDRESS, authority.address);
+    span.setAttribute(SERVER_PORT, authority.port);
   }
   // Both are empty on a unix socket.
-  if (facts.clientAddress !== "") attributes[CLIENT_ADDRESS] = facts.clientAddress;
-  if (request.peerAddress !== "") attributes[NETWORK_PEER_ADDRESS] = request.peerAddress;
+  if (facts.clientAddress !== "") span.setAttribute(CLIENT_ADDRESS, facts.clientAddress);
+  if (request.peerAddress !== "") span.setAttribute(NETWORK_PEER_ADDRESS, request.peerAddress);
   const userAgent = request.headers.get("user-agent");
-  if (userAgent !== null) attributes[USER_AGENT_ORIGINAL] = userAgent;
-  return attributes;
+  if (userAgent !== null) span.setAttribute(USER_AGENT_ORIGINAL, userAgent);
 }
 
 /** `http.route` is a path; the host of `api.example.com/v1/*` is in `server.address`. Null for a route without a path. */

@@ -18,7 +18,7 @@ import type {
 import { type BackendPeer, backendPeer } from "./backend-peer.ts";
 import { isPrivateAddress } from "./private-address.ts";
 import { RequestClock } from "./request-clock.ts";
-import { methodAttributes, requestAttributes, RequestSpan } from "./request-span.ts";
+import { describeRequest, methodAttributes, RequestSpan } from "./request-span.ts";
 import { BAGGAGE, readTraceContext, traceparentField, TRACESTATE } from "./trace-context.ts";
 
 export interface TracingOptions {
@@ -46,9 +46,13 @@ const NOTHING: readonly string[] = [];
 const STATE: readonly string[] = [TRACESTATE];
 const STATE_AND_BAGGAGE: readonly string[] = [TRACESTATE, BAGGAGE];
 
+/** Of clients: the same few ask again and again. */
+const MAX_ADDRESSES = 1024;
+
 class TracingObserver implements RequestObserver {
   readonly #options: TracingOptions;
   readonly #peers = new WeakMap<Backend, BackendPeer>();
+  readonly #privateAddresses = new Map<string, boolean>();
 
   constructor(options: TracingOptions) {
     this.#options = options;
@@ -69,7 +73,7 @@ class TracingObserver implements RequestObserver {
     // and a request that is not sampled then pays for none.
     const span = tracer.startSpan(
       name,
-      { kind: SpanKind.SERVER, links: links(trusted, incoming), startTime: clock.startMs },
+      { kind: SpanKind.SERVER, links: links(trusted, incoming), startTime: clock.start() },
       parent,
     );
 
@@ -80,8 +84,8 @@ class TracingObserver implements RequestObserver {
       return new UnsampledRequest(traceparentField(span.spanContext()), removed);
     }
     const attributes = methodAttributes(method, known);
-    span.setAttributes(requestAttributes(facts));
-    span.setAttributes({ ...attributes });
+    describeRequest(span, facts);
+    span.setAttributes(attributes);
     return new RequestSpan({
       tracer,
       span,
@@ -98,7 +102,17 @@ class TracingObserver implements RequestObserver {
     const { trust } = this.#options;
     if (trust !== "private") return trust === "always";
     // Empty on a unix socket, which only this machine can reach.
-    return trustedProxy || peerAddress === "" || isPrivateAddress(peerAddress);
+    return trustedProxy || peerAddress === "" || this.#isPrivate(peerAddress);
+  }
+
+  #isPrivate(address: string): boolean {
+    let known = this.#privateAddresses.get(address);
+    if (known === undefined) {
+      known = isPrivateAddress(address);
+      if (this.#privateAddresses.size >= MAX_ADDRESSES) this.#privateAddresses.clear();
+      this.#privateAddresses.set(address, known);
+    }
+    return known;
   }
 
   readonly #peerOf = (backend: Backend): BackendPeer => {
@@ -114,17 +128,10 @@ class TracingObserver implements RequestObserver {
 /** A new trace that is not sampled: the backend is told so, and nothing is recorded. */
 class UnsampledRequest implements ObservedRequest {
   readonly wantsDecision = false;
-  readonly #attempt: ObservedAttempt;
+  readonly #attempt: UnsampledAttempt;
 
   constructor(traceparent: HeaderField, removed: readonly string[]) {
-    this.#attempt = {
-      headers: [traceparent],
-      removed,
-      connected() {},
-      reconnecting() {},
-      responded() {},
-      ended() {},
-    };
+    this.#attempt = new UnsampledAttempt(traceparent, removed);
   }
 
   routed(): void {}
@@ -134,6 +141,24 @@ class UnsampledRequest implements ObservedRequest {
   }
 
   retryRefused(): void {}
+
+  ended(): void {}
+}
+
+class UnsampledAttempt implements ObservedAttempt {
+  readonly headers: readonly HeaderField[];
+  readonly removed: readonly string[];
+
+  constructor(traceparent: HeaderField, removed: readonly string[]) {
+    this.headers = [traceparent];
+    this.removed = removed;
+  }
+
+  connected(): void {}
+
+  reconnecting(): void {}
+
+  responded(): void {}
 
   ended(): void {}
 }

@@ -10,6 +10,7 @@ export interface RequestSketch {
   readonly headers?: Readonly<Record<string, string>>;
   readonly peerAddress?: string;
   readonly trustedPeer?: boolean;
+  readonly startedAt?: number;
 }
 
 export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
@@ -20,6 +21,7 @@ export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
     clientAddress: peerAddress,
     requestId: "r-1",
     trustedPeer: sketch.trustedPeer ?? false,
+    startedAt: sketch.startedAt ?? 1000,
     request: {
       method: sketch.method ?? "GET",
       scheme: "http",

@@ -81,3 +81,39 @@ describe.each(["end", "reset"] as const)("a client that goes away (%s) [G14]", (
     expect(third.requests.map(({ target }) => target)).toEqual(["/later"]);
   });
 });
+
+describe.each([
+  ["with another request behind it", REQUEST],
+  ["with more requests behind it than may wait", REQUEST.repeat(80)],
+])("a client that goes away, %s", (_what, behind) => {
+  test.each(["end", "reset"] as const)("(%s) is noticed at once [E08]", async (how) => {
+    const silent = backend((_request, wire) => {
+      void wire.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+      return null;
+    });
+    const front = await proxy({
+      config: { workers: 1, pools: { web: { backends: [silent.url], health: false } } },
+    });
+    const client = await connectRaw(front.port);
+    client.send(REQUEST + behind);
+    await client.until((text) => text.includes("data: 1"));
+    client[how]();
+    await front.until("no request in flight", isQuiet);
+    await silent.until(() => silent.openConnections === 0);
+  });
+});
+
+test("a client that goes away while a short answer is awaited is noticed at once [E08]", async () => {
+  const slow = backend((_request, wire) => {
+    void wire.write("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n");
+    return null;
+  });
+  const front = await proxy({
+    config: { workers: 1, pools: { web: { backends: [slow.url], health: false } } },
+  });
+  const client = await connectRaw(front.port);
+  client.send(REQUEST);
+  await client.until((text) => text.endsWith("\r\n\r\n"));
+  client.end();
+  await front.until("no request in flight", isQuiet);
+});

@@ -45,11 +45,11 @@ async function bodyWith(missing: number): Promise<string> {
   return received.slice(received.indexOf("\r\n\r\n") + 4);
 }
 
-test.each([1, 100, 256])("with %d bytes missing, the answer is whole first", async (missing) => {
+test.each([1, 50, 96])("with %d bytes missing, the answer is whole first", async (missing) => {
   expect((await bodyWith(missing)).slice(0, LENGTH)).toBe("a".repeat(LENGTH));
 });
 
-test.each([257, 1000, 50_000])("with %d bytes missing, the answer is short", async (missing) => {
+test.each([97, 1000, 50_000])("with %d bytes missing, the answer is short", async (missing) => {
   const body = await bodyWith(missing);
   expect(body).toStartWith(`${"a".repeat(LENGTH - missing)}HTTP/1.1 400 `);
   expect(body.length).toBeLessThan(LENGTH);

@@ -47,6 +47,33 @@ describe("a request that expects 100-continue", () => {
   });
 
   test.each([
+    "100-continue\r\nExpect: 100-continue",
+    "100-continue, 100-continue",
+    "100-continue, x",
+    "x,100-Continue",
+    "100-continue,",
+  ])(
+    "in a list: an early answer ends the connection, what follows is no request (%j) [A32]",
+    async (value) => {
+      const { requests, statuses } = await front.play(async () => {
+        const client = await front.connect();
+        // Refused before anything of the body was there.
+        const refused = head(value, HIDDEN.length).replace("\r\nExpect", "\r\nHost: two\r\nExpect");
+        client.send(refused);
+        await within(
+          client.until((text) => text.includes("\r\n\r\n")),
+          () => client.received(),
+        );
+        client.send(NEXT);
+        await client.closed;
+        return client.received();
+      });
+      expect(statuses).toEqual([400]);
+      expect(requests).toEqual([]);
+    },
+  );
+
+  test.each([
     "100-Continue",
     "100-CONTINUE",
     "y 100-continue",

@@ -215,4 +215,21 @@ describe("requests on one connection", () => {
     expect(received.match(/connection: close/gi)).toHaveLength(1);
     expect(received.slice(received.lastIndexOf("HTTP/1.1"))).toMatch(/connection: close/i);
   });
+
+  test("beyond 64 that wait: the last of them gets its body, also when that comes later", async () => {
+    const gets = Array.from({ length: 64 }, (_, at) => `GET /n/${at} HTTP/1.1\r\n${HOST}\r\n`);
+    const post = `POST /n/64 HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\n`;
+    const client = await front.connect();
+    client.send(gets.join("") + post);
+    await within(
+      client.until((text) => text.includes(" /n/63")),
+      () => client.received(),
+    );
+    client.send("0123456789");
+    await within(
+      client.until((text) => text.includes(" /n/64")),
+      () => client.received(),
+    );
+    client.reset();
+  });
 });

@@ -12,7 +12,7 @@ import type { AccessRecord } from "./record.ts";
 
 export interface AccessLogObserverOptions {
   readonly config: Pick<AccessLogConfig, "log" | "redactQuery" | "requestHeaders">;
-  /** Monotonic milliseconds. */
+  /** The clock of the request path: monotonic milliseconds. */
   readonly now: () => number;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
@@ -50,7 +50,6 @@ class LoggedRequest implements ObservedRequest {
   readonly wantsDecision = false;
   readonly #log: RequestLog;
   readonly #facts: RequestFacts;
-  readonly #startedMs: number;
   #pool: string | null = null;
   #attempts = 0;
   #attempt: AttemptFacts | null = null;
@@ -58,7 +57,6 @@ class LoggedRequest implements ObservedRequest {
   constructor(log: RequestLog, facts: RequestFacts) {
     this.#log = log;
     this.#facts = facts;
-    this.#startedMs = log.now();
   }
 
   routed(pool: string): void {
@@ -80,7 +78,7 @@ class LoggedRequest implements ObservedRequest {
 
   #record(end: RequestEnd): AccessRecord {
     const { now, wallClock, redact } = this.#log;
-    const { request, host, clientAddress, requestId, trace } = this.#facts;
+    const { request, host, clientAddress, requestId, trace, startedAt } = this.#facts;
     const { target } = request;
     const mark = target.indexOf("?");
     const attempt = this.#attempt;
@@ -98,7 +96,7 @@ class LoggedRequest implements ObservedRequest {
       status: end.status ?? CLIENT_GONE,
       requestBytes: end.requestBytes,
       responseBytes: end.responseBytes,
-      durationMs: rounded(now() - this.#startedMs),
+      durationMs: rounded(now() - startedAt),
       firstByteMs: end.firstByteMs === null ? null : rounded(end.firstByteMs),
       pool: this.#pool,
       backend: attempt?.backend.id ?? null,

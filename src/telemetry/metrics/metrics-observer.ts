@@ -19,7 +19,7 @@ export interface MetricsObserverOptions {
   readonly writer: RegionWriter;
   /** Any other method is `_OTHER`. */
   readonly knownMethods: ReadonlySet<string>;
-  /** Monotonic milliseconds with fractions. */
+  /** The clock of the request path: monotonic milliseconds with fractions. */
   readonly now: () => number;
 }
 
@@ -55,7 +55,7 @@ class CountedRequest implements ObservedRequest {
   constructor(series: RequestSeries, now: () => number, method: string, facts: RequestFacts) {
     this.#series = series;
     this.#now = now;
-    this.#startedAt = now();
+    this.#startedAt = facts.startedAt;
     this.#method = method;
     this.#scheme = facts.request.scheme;
     this.#span = facts.trace ?? null;

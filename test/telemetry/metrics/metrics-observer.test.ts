@@ -6,7 +6,13 @@ import { regionLength } from "../../../src/telemetry/metrics/region.ts";
 import { readRegion } from "../../../src/telemetry/metrics/region-reader.ts";
 import { Totals } from "../../../src/telemetry/metrics/totals.ts";
 import { WorkerMetrics } from "../../../src/telemetry/metrics/worker-metrics.ts";
-import { attemptFacts, backend, requestEnd, requestFacts } from "../../_support/observed-facts.ts";
+import {
+  attemptFacts,
+  backend,
+  requestEnd,
+  requestFacts,
+  type RequestSketch,
+} from "../../_support/observed-facts.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
 
 const TRACE = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
@@ -26,14 +32,14 @@ beforeEach(() => {
   metrics = new WorkerMetrics({ words, knownMethods, now: () => nowMs, log });
 });
 
-function started(...sketch: Parameters<typeof requestFacts>): ObservedRequest {
-  const observed = metrics.observer.requestStarted(requestFacts(...sketch));
+function started(sketch: RequestSketch = {}): ObservedRequest {
+  const observed = metrics.observer.requestStarted(requestFacts({ startedAt: nowMs, ...sketch }));
   if (observed === null) throw new Error("the request is not counted");
   return observed;
 }
 
 /** One request with one attempt, both `ms` long. */
-function serve(ms: number, sketch: Parameters<typeof requestFacts>[0] = {}): void {
+function serve(ms: number, sketch: RequestSketch = {}): void {
   const request = started(sketch);
   request.routed("web", "shop.example/v1/*");
   const attempt = request.attemptStarting(attemptFacts({ backend: A }));
@@ -179,7 +185,10 @@ test("a traced request leaves its span as an exemplar, one that is not traced no
       .filter((each) => each !== null);
   serve(500);
   expect(exemplars()).toEqual([]);
-  const traced = metrics.observer.requestStarted({ ...requestFacts(), trace: TRACE });
+  const traced = metrics.observer.requestStarted({
+    ...requestFacts({ startedAt: nowMs }),
+    trace: TRACE,
+  });
   nowMs += 500;
   traced?.ended(requestEnd());
   expect(exemplars()).toEqual([{ ...TRACE, value: 0.5, timeMs: expect.any(Number) }]);
