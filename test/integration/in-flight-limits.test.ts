@@ -22,7 +22,7 @@ function limited(urls: readonly string[], maxInFlight: number, workers: number) 
 }
 
 describe("a backend that has as many requests as it may [G13]", () => {
-  test("gets no other: 503 at once, and the next one as soon as one has ended", async () => {
+  test("gets no other: there is no queue, but a 503 at once, and the next one as soon as one has ended [not G13]", async () => {
     const gate = Promise.withResolvers<void>();
     const only = backend(async () => {
       await gate.promise;
