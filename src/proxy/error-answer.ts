@@ -49,7 +49,7 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /** How long a client may leave an answer of our own untouched. */
-export const OWN_IDLE_MS = 60_000;
+const OWN_IDLE_MS = 60_000;
 
 /** JSON, or plain text for a browser; never a stack, an address or a plugin's words. */
 export function errorAnswer(

@@ -2,7 +2,6 @@
  * Max-Forwards (RFC 9110, 7.6.2): how far a question about the way may go. It counts for OPTIONS, and for
  * TRACE, which goes nowhere.
  */
-import { OWN_IDLE_MS } from "./error-answer.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
 
 /** For `Allow`: what any backend may be asked. */
@@ -17,7 +16,7 @@ export function lastHopAnswer({
   headers,
 }: Pick<FrontRequest, "method" | "headers">): FrontAnswer | null {
   if (method !== "OPTIONS" || readHops(headers.get("max-forwards") ?? "") !== 0) return null;
-  return { status: 204, headers: [["allow", FORWARDED_METHODS]], body: null, idleMs: OWN_IDLE_MS };
+  return { status: 204, headers: [["allow", FORWARDED_METHODS]], body: null, idleMs: null };
 }
 
 /** The field for the next server. What is no number, or not ours to count, is passed on as it is. */
