@@ -12,7 +12,8 @@ import type {
 import { fillHeaderRules } from "./header-rules.ts";
 import { describeIssues, formatPath } from "./problem.ts";
 import { findReferenceProblems, findStrategyProblem, readStrategies } from "./references.ts";
-import { type ConfigOutput, configSchema, type ParsedBackend, type PoolOutput } from "./schema.ts";
+import type { ParsedBackend, PoolOutput } from "./pool-schema.ts";
+import { type ConfigOutput, configSchema } from "./schema.ts";
 import { isStrategyFile } from "./strategy-file.ts";
 import { fillTelemetry } from "./telemetry-settings.ts";
 

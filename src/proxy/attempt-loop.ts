@@ -57,7 +57,7 @@ export class AttemptLoop {
   /** What became of the attempt before, if it is repeated. */
   #retryReason: RetryReason | null = null;
   #exchange: Exchange | null = null;
-  /** On its way to the client, or being collected for it. */
+  /** On its way to the client. */
   #sending: Answer | null = null;
   /** Why the whole request ends, whatever an attempt may say. */
   #ended: ProxyError | null = null;

@@ -43,10 +43,11 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
   const { headers } = request;
   const named = namedByConnection(headers.get("connection"));
   const { forwarding, rules } = options;
+  const isRuledOut = (name: string): boolean =>
+    rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name);
   let fields = "";
   const write = (name: string, value: string): void => {
-    if (rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name)) return;
-    fields += `${name}: ${value}\r\n`;
+    if (!isRuledOut(name)) fields += `${name}: ${value}\r\n`;
   };
   let cookies = false;
   headers.forEach((value, sent, name) => {
@@ -54,7 +55,7 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
     if (isReplaced(name, forwarding) || options.remove.includes(name)) return;
     // A client must not be able to hide what a trusted proxy in front of us says of it.
     if (named?.has(name) && !isForwarding(name)) return;
-    if (rules.remove.includes(name) || isSet(rules.set, name) || isSet(options.set, name)) return;
+    if (isRuledOut(name)) return;
     if (name === "cookie") {
       // A server need not look at a second line (RFC 6265, 5.4).
       if (!cookies) fields += `${sent}: ${headers.get(name)}\r\n`;

@@ -52,6 +52,7 @@ describe("the port of a Bun.serve", () => {
     },
   );
 
+  // The same as above.
   test.skipIf(process.platform !== "linux")(
     "is shared with `development: false` alone, too: say `reusePort: false` where one server is meant",
     () => {

@@ -157,6 +157,7 @@ describe("a head that is too large", () => {
     },
   );
 
+  // The worker's memory is read from /proc.
   test.skipIf(process.platform !== "linux")(
     "is not kept in memory, however many come [A35]",
     async () => {

@@ -32,6 +32,7 @@ async function connected(listen: string, dial: string) {
   return { listener, client, server: await accepted.promise, port, closed: closed.promise };
 }
 
+// Elsewhere there are none: the constants are those of Linux.
 describe.skipIf(process.platform !== "linux")("socket calls", () => {
   const calls = openSocketCalls();
   if (calls === null) throw new Error("no socket calls on Linux");

@@ -11,9 +11,8 @@ import type {
 import { METHOD_OTHER } from "../attributes.ts";
 import { attemptErrorType, requestErrorType } from "../error-type.ts";
 import type { SampledSpan } from "./exemplar.ts";
-import type { NumberSeries } from "./region-writer.ts";
+import type { NumberSeries, RegionWriter } from "./region-writer.ts";
 import { type BackendSeries, RequestSeries } from "./request-series.ts";
-import type { RegionWriter } from "./region-writer.ts";
 
 export interface MetricsObserverOptions {
   readonly writer: RegionWriter;
