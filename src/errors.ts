@@ -18,6 +18,7 @@ export type ErrorCode =
   | "queue_full"
   | "queue_timeout"
   | "shutting_down"
+  | "overloaded"
   | "connect_timeout"
   | "first_byte_timeout"
   | "idle_timeout"

@@ -1,4 +1,4 @@
-import { get, type IncomingMessage } from "node:http";
+import { type IncomingMessage, request as send } from "node:http";
 import { authorityOf, formatAddress } from "../config/address.ts";
 import type { SocketAddress } from "../config/config.ts";
 import { ADMIN_TOKEN_VARIABLE } from "../config/overlay.ts";
@@ -12,26 +12,43 @@ export interface AdminTarget {
   readonly token: string | null;
 }
 
+/** What is asked of a master, beside the path. */
+export interface AdminQuestion {
+  /** Default: GET. */
+  readonly method?: "GET" | "POST";
+  /** Default: 5000. */
+  readonly timeoutMs?: number;
+  /** Statuses beside 200 that are answers, too. */
+  readonly statuses?: readonly number[];
+}
+
 /**
  * One answer of a running master's admin API, parsed.
  *
  * Throws RuntimeError when nobody answers there, or with what the answer says is wrong.
  */
-export async function askAdmin(target: AdminTarget, path: string): Promise<unknown> {
+export async function askAdmin(
+  target: AdminTarget,
+  path: string,
+  question: AdminQuestion = {},
+): Promise<unknown> {
   const where = formatAddress(target.address);
+  const { method = "GET", timeoutMs = 5000, statuses = [] } = question;
   let answer: Answer;
   try {
-    answer = await request(target, path);
+    answer = await request(target, path, method, timeoutMs);
   } catch (cause) {
-    throw new RuntimeError(
-      `nobody answers at ${where}: is leastwise running, and is this its admin address (--admin)?`,
-      { cause },
-    );
+    const reason =
+      cause instanceof Error && cause.name === "TimeoutError"
+        ? `no answer from ${where} within ${timeoutMs / 1000} s`
+        : `nobody answers at ${where}: is leastwise running, and is this its admin address (--admin)?`;
+    throw new RuntimeError(reason, { cause });
   }
   const { status, type, text } = answer;
   const value = parseJson(text);
-  if (status === 200 && value !== undefined) return value;
-  const message = status === 200 ? null : errorMessage(value);
+  const isAnswer = status === 200 || statuses.includes(status);
+  if (isAnswer && value !== undefined) return value;
+  const message = isAnswer ? null : errorMessage(value);
   if (message === null) {
     const what = `it answered ${status} with ${type}`;
     throw new RuntimeError(`${where} is no admin address of leastwise (${what})`);
@@ -47,10 +64,16 @@ interface Answer {
 }
 
 /** Over node:http and not fetch, which sends the request and its token to the proxy of HTTP_PROXY. */
-function request({ address, token }: AdminTarget, path: string): Promise<Answer> {
+function request(
+  { address, token }: AdminTarget,
+  path: string,
+  method: string,
+  timeoutMs: number,
+): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const sent = get(
+  const sent = send(
     {
+      method,
       ...("unix" in address
         ? { socketPath: address.unix }
         : { host: address.hostname, port: address.port }),
@@ -60,7 +83,7 @@ function request({ address, token }: AdminTarget, path: string): Promise<Answer>
         ...(token !== null && { authorization: `Bearer ${token}` }),
       },
       agent: false,
-      signal: AbortSignal.timeout(5000),
+      signal: AbortSignal.timeout(timeoutMs),
     },
     (response) => {
       const status = response.statusCode ?? 0;
@@ -69,6 +92,7 @@ function request({ address, token }: AdminTarget, path: string): Promise<Answer>
     },
   );
   sent.on("error", reject);
+  sent.end();
   return promise;
 }
 

@@ -38,21 +38,40 @@ export interface DecisionOptions {
 
 /** Must be called before the pick's lease is taken, which would count as in flight. */
 export function explain(options: DecisionOptions): Decision {
-  const { pool, candidates, scores, tried, failOpen } = options;
-  const lowest = Math.min(...scores);
-  const excluded = pool.backends.filter((backend) => !candidates.includes(backend));
+  const { pool, candidates, scores, failOpen } = options;
   return {
     candidates: candidates.map(({ id, inFlight }, index) => ({
       id,
       inFlight,
       score: scores[index] ?? null,
     })),
-    excluded: excluded.map((backend) => ({
-      id: backend.id,
-      reason: exclusionOf(pool, backend, tried, failOpen),
-    })),
-    tie: scores.filter((score) => score === lowest).length > 1,
+    excluded: excludedFrom(options),
+    tie: isTie(scores),
     failOpen,
     ejected: countEjected(pool),
   };
+}
+
+function excludedFrom({ pool, candidates, tried, failOpen }: DecisionOptions): ExcludedBackend[] {
+  const { backends } = pool;
+  if (candidates.length === backends.length) return [];
+  return backends
+    .filter((backend) => !candidates.includes(backend))
+    .map((backend) => ({
+      id: backend.id,
+      reason: exclusionOf(pool, backend, tried, failOpen),
+    }));
+}
+
+function isTie(scores: readonly number[]): boolean {
+  let lowest = Infinity;
+  let count = 0;
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] as number;
+    if (score < lowest) {
+      lowest = score;
+      count = 1;
+    } else if (score === lowest) count++;
+  }
+  return count > 1;
 }

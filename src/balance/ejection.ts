@@ -48,11 +48,17 @@ export class PoolEjection {
   readonly #options: EjectionOptions;
   readonly #records = new Map<number, EjectionRecord>();
 
-  constructor(options: EjectionOptions) {
+  /** `before`: knows how long the next ejection of those that stay is; null: there was none. */
+  constructor(options: EjectionOptions, before: PoolEjection | null = null) {
     this.#options = options;
     for (const row of options.rows) {
+      const known = before === null ? undefined : before.#records.get(row);
+      if (known !== undefined) {
+        this.#records.set(row, known);
+        continue;
+      }
       const record = new EjectionRecord();
-      // Its length is forgotten with the old object; that it was ejected is not.
+      // Nobody knows for how long; that it was ejected is known.
       if (options.counters.ejection(row) !== EJECTION_NONE) record.ejected(options.now());
       this.#records.set(row, record);
     }

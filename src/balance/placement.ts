@@ -2,7 +2,7 @@ import type { Candidates, RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { PendingNotes } from "../strategy/attempt-notes.ts";
-import type { StrategyHost } from "../strategy/host.ts";
+import { SLOW_PICK_MS, type StrategyHost } from "../strategy/host.ts";
 import { PickRecord } from "../strategy/pick-record.ts";
 import { type Admission, admit } from "./admission.ts";
 import { type NoCandidates, selectCandidates } from "./candidates.ts";
@@ -62,7 +62,11 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
     const context = Object.freeze({ request, attempt, failOpen });
     const startedAt = now === null ? 0 : now();
     const pick = host.pick(candidates as unknown as Candidates, context, record);
-    if (now !== null) pickMs += now() - startedAt;
+    if (now !== null) {
+      const tookMs = now() - startedAt;
+      if (tookMs > SLOW_PICK_MS) host.pickWasSlow(tookMs);
+      pickMs += tookMs;
+    }
     if (pick.backend === null) return "refused";
     const backend = pick.backend as PoolBackend;
     const decision =

@@ -26,8 +26,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ],
       ["leastwise serve --config leastwise.config.ts", "Everything from a file"],
       [
-        "leastwise serve --backend http://127.0.0.1:3001 --strategy ./mine.ts",
-        "Backends are picked by your own code",
+        "leastwise serve --backend http://127.0.0.1:3001 --strategy ./mine.ts --watch",
+        "Backends are picked by your own code, which is reloaded when you save it",
       ],
     ],
     load: () => import("./serve.ts"),
@@ -53,6 +53,35 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ],
     ],
     load: () => import("./status.ts"),
+  },
+  reload: {
+    description: "Have a running leastwise load its config file and strategies anew",
+    examples: [
+      ["leastwise reload", "Exit 1 with the reasons when the configuration before goes on"],
+      ["leastwise reload --admin 127.0.0.1:9901 --json", "Of another one, for programs"],
+    ],
+    load: () => import("./reload.ts"),
+  },
+  drain: {
+    description: "Take a backend out: it finishes what it has and gets nothing new",
+    examples: [
+      ["leastwise drain 10.0.0.1:3000", "In every pool that has it, until undrain"],
+      ["leastwise drain api-b --pool web", "In one pool, by the id that the config gives"],
+    ],
+    load: () => import("./drain.ts"),
+  },
+  undrain: {
+    description: "Give a drained backend requests again",
+    examples: [["leastwise undrain 10.0.0.1:3000", "In every pool that has it"]],
+    load: () => import("./undrain.ts"),
+  },
+  recycle: {
+    description: "Replace the workers of a running leastwise one by one, without a pause",
+    examples: [
+      ["leastwise recycle", "Each new one serves before its predecessor stops accepting"],
+      ["leastwise recycle --admin 127.0.0.1:9901 --json", "Of another one, for programs"],
+    ],
+    load: () => import("./recycle.ts"),
   },
   demo: {
     description: "Show what the strategy does in a launch spike, with real traffic on this machine",

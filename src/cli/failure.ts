@@ -1,6 +1,7 @@
 import { ConfigError, RuntimeError } from "../errors.ts";
 import { version } from "../version.ts";
 import { commands } from "./commands.ts";
+import { printable } from "./printable.ts";
 
 /** 1: the machine refused at run time. 2: usage or configuration. 70: a bug of ours (EX_SOFTWARE). */
 export function exitCodeOf(thrown: unknown): number {
@@ -12,12 +13,12 @@ export function exitCodeOf(thrown: unknown): number {
 export function renderFailure(thrown: unknown, command: string | undefined): string {
   if (thrown instanceof ConfigError) {
     const { problems } = thrown;
-    const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
+    const lines = problems.map(({ path, message }) => printable(`  ${path}: ${message}`));
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-    const where = thrown.file === null ? "" : ` in ${thrown.file}`;
+    const where = thrown.file === null ? "" : ` in ${printable(thrown.file)}`;
     return `leastwise: ${count}${where}\n${lines.join("\n")}\n${hint(problems, command)}`;
   }
-  if (thrown instanceof RuntimeError) return `leastwise: ${thrown.message}\n`;
+  if (thrown instanceof RuntimeError) return `leastwise: ${printable(thrown.message)}\n`;
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return `leastwise ${version}: a bug of leastwise, not of your configuration\n${stack}\n`;
 }

@@ -1,5 +1,5 @@
 import type { ArgsDef } from "citty";
-import { type ServeFlags, splitList } from "../config/overlay.ts";
+import { type ServeFlags, splitList, WATCH_VARIABLE } from "../config/overlay.ts";
 import { ConfigError } from "../errors.ts";
 import { readArguments } from "./arguments.ts";
 
@@ -38,6 +38,26 @@ export const serveArgs = {
     description: "Processes that serve traffic; auto (one per processor, on Linux) unless given",
   },
 } as const satisfies ArgsDef;
+
+/** `check` has no use for it. */
+export const watchArgs = {
+  watch: {
+    type: "boolean",
+    description: "Reload whenever the config file, a strategy or a file that they import changes",
+  },
+} as const satisfies ArgsDef;
+
+/** `given`: undefined where the flag was not typed. */
+export function readWatch(
+  given: boolean | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const value = env[WATCH_VARIABLE];
+  if (given !== undefined || value === undefined || value === "") return given ?? false;
+  if (value === "true" || value === "false") return value === "true";
+  const message = `found ${JSON.stringify(value)}, allowed true or false`;
+  throw new ConfigError([{ path: WATCH_VARIABLE, message }]);
+}
 
 /** Reads `serve`'s flags as typed. */
 export function readServeFlags(rawArgs: readonly string[], extra: ArgsDef = {}): ServeFlags {

@@ -1,5 +1,6 @@
 import { createConsola, LogLevels } from "consola";
 import type { LogFields, Logger } from "../log.ts";
+import { printable } from "./printable.ts";
 import { paint, terminalStyle } from "./demo/terminal.ts";
 
 export interface LogTarget {
@@ -68,7 +69,7 @@ function humanWriter(
       // Nothing to read.
       .filter(([, value]) => value !== null)
       .map(([key, value]) => `${paint(style, "dim", `${key}=`)}${showField(value)}`);
-    const text = escapeControls(joinLines(message));
+    const text = printable(joinLines(message));
     const parts = [
       paint(style, "dim", clockTime(now())),
       paint(style, COLOURS[level], level.padEnd(5)),
@@ -93,17 +94,9 @@ function clockTime(date: Date): string {
 function showField(value: LogFields[string]): string {
   if (typeof value !== "string") return String(value);
   const text = joinLines(value);
-  return escapeControls(text === "" || /[\s"=]/.test(text) ? JSON.stringify(text) : text);
+  return printable(text === "" || /[\s"=]/.test(text) ? JSON.stringify(text) : text);
 }
 
 function joinLines(text: string): string {
   return text.replace(/\s*[\r\n]\s*/g, " ");
-}
-
-/** What a strategy or a backend says must not move the cursor or colour the rest of the screen. */
-function escapeControls(text: string): string {
-  return text.replace(
-    /\p{Cc}/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

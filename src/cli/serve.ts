@@ -1,31 +1,48 @@
 import { defineCommand } from "citty";
-import { readServeFlags, serveArgs } from "./flags.ts";
+import { readServeFlags, readWatch, serveArgs, watchArgs } from "./flags.ts";
 
 export default defineCommand({
   meta: { name: "serve", description: "Balance HTTP traffic over backends" },
-  args: serveArgs,
-  async run({ rawArgs }) {
-    const flags = readServeFlags(rawArgs);
+  args: { ...serveArgs, ...watchArgs },
+  async run({ rawArgs, args }) {
+    const flags = readServeFlags(rawArgs, watchArgs);
+    const watch = readWatch(args.watch, process.env);
     const [
       { provision },
       { runMaster },
       { createLogger },
       { warnOfUnknownVariables },
       { withTempDir },
+      { countCpus },
     ] = await Promise.all([
       import("../process/provision.ts"),
       import("../process/run-master.ts"),
       import("./logger.ts"),
       import("./environment.ts"),
       import("./temp-dir.ts"),
+      import("../config/cpus.ts"),
     ]);
     warnOfUnknownVariables(process.env);
     const code = await withTempDir(async (tempDir, handOver) => {
       const log = createLogger();
       const warn = (message: string): void => log.warn(message);
-      const input = { flags, env: process.env, cwd: process.cwd(), tempDir, warn };
-      const provisioned = await provision(input);
-      const running = runMaster(provisioned, log);
+      // A reload must not find another number of processors: `workers` cannot change.
+      const input = {
+        flags,
+        env: { ...process.env },
+        cwd: process.cwd(),
+        tempDir,
+        warn,
+        cpus: countCpus(),
+      };
+      const files = new Set<string>();
+      const running = runMaster({
+        provisioned: await provision({ ...input, onFile: (file) => files.add(file) }),
+        provision: (more) => provision({ ...input, ...more }),
+        tempDir,
+        watch: watch ? files : null,
+        log,
+      });
       // It listens for signals by now: one in between would find nobody and leave the folder behind.
       handOver();
       return running;

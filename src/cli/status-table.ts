@@ -1,24 +1,29 @@
 import { RuntimeError } from "../errors.ts";
-import type { BackendStatus, PoolStatus, WorkerStatus } from "../admin/server.ts";
+import type { BackendStatus, PoolStatus, ReloadStatus, WorkerStatus } from "../admin/facts.ts";
 
 export interface Status {
   readonly pools: readonly PoolStatus[];
   readonly workers: readonly WorkerStatus[];
+  readonly reload: ReloadStatus;
 }
 
 /** `ask` returns one answer of the admin API. Throws RuntimeError when that is none. */
 export async function readStatus(ask: (path: string) => Promise<unknown>): Promise<Status> {
-  const [pools, workers] = await Promise.all([ask("/api/v1/pools"), ask("/api/v1/workers")]);
-  if (!Array.isArray(pools) || !Array.isArray(workers)) {
+  const [pools, workers, reload] = await Promise.all([
+    ask("/api/v1/pools"),
+    ask("/api/v1/workers"),
+    ask("/api/v1/reload"),
+  ]);
+  if (!Array.isArray(pools) || !Array.isArray(workers) || !isReloadStatus(reload)) {
     throw new RuntimeError("whoever answers there is no admin API of leastwise");
   }
-  return { pools: pools as PoolStatus[], workers: workers as WorkerStatus[] };
+  return { pools: pools as PoolStatus[], workers: workers as WorkerStatus[], reload };
 }
 
 /** Tables to read, without colour: they are piped into grep more often than not. */
-export function renderStatus({ pools, workers }: Status): string {
+export function renderStatus({ pools, workers, reload }: Status): string {
   const parts = pools.map((pool) => `${poolLine(pool)}\n${backendTable(pool.backends)}`);
-  parts.push(workerTable(workers));
+  parts.push(workerTable(workers), reloadLines(reload));
   return `${parts.join("\n\n")}\n`;
 }
 
@@ -54,16 +59,31 @@ function stateOf(backend: BackendStatus): string {
 
 function workerTable(workers: readonly WorkerStatus[]): string {
   return table(
-    ["WORKER", "PID", "STARTED", "RESTARTS", "REQUESTS NOW", "CLIENT CONNECTIONS"],
+    ["WORKER", "PID", "STATE", "STARTED", "RESTARTS", "MODULES", "REQUESTS NOW", "CONNECTIONS"],
     workers.map((worker) => [
       String(worker.id),
       String(worker.pid),
+      worker.state,
       worker.startedAt,
       String(worker.restarts),
+      String(worker.modules),
       worker.pendingRequests === null ? "no answer" : String(worker.pendingRequests),
       String(worker.clientConnections ?? "unknown"),
     ]),
   );
+}
+
+function reloadLines({ file, loadedAt, reloads, last }: ReloadStatus): string {
+  const count = reloads === 1 ? "1 reload" : `${reloads} reloads`;
+  const loaded = `config ${file ?? "from flags"}, loaded ${loadedAt}, ${count}`;
+  if (last === null || last.ok) return loaded;
+  const reasons = last.problems.map(({ path, message }) => `  ${path}: ${message}`);
+  const failed = `LAST RELOAD FAILED ${last.at} (${last.trigger}), the configuration before goes on`;
+  return [loaded, failed, ...reasons].join("\n");
+}
+
+function isReloadStatus(value: unknown): value is ReloadStatus {
+  return typeof value === "object" && value !== null && "loadedAt" in value;
 }
 
 /** Columns as wide as their widest cell, two spaces apart. */

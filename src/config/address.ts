@@ -7,8 +7,8 @@ export const DEFAULT_LISTEN = "0.0.0.0:8080";
 export const DEFAULT_ADMIN = "127.0.0.1:9900";
 
 const allowed = "host:port such as 0.0.0.0:8080 or [::1]:8080, or unix:/path";
-/** `sun_path` holds 108 bytes on Linux, 104 on macOS, with a final 0. */
-const maxUnixPath = 103;
+/** `sun_path` holds 108 bytes on Linux, 104 on macOS, with a final 0; sockets are made under a name that is one longer. */
+const maxUnixPath = 102;
 
 /**
  * `host:port`, `[v6]:port` or `unix:/path`. Port 0 means any free port. `usualHost` is what somebody

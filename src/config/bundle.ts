@@ -9,6 +9,8 @@ export interface Bundle {
   readonly path: string;
   /** Hash of the bundle's code: the same code has the same version wherever it lies. */
   readonly version: string;
+  /** The file and those that it imports, absolute; without packages. */
+  readonly sources: readonly string[];
 }
 
 /**
@@ -33,6 +35,7 @@ export async function bundleModule(file: string, outDir: string): Promise<Bundle
     sourcemap: "external",
     // Without white space there are no comments with paths, which would be part of the hash.
     minify: { whitespace: true },
+    metafile: true,
     plugins: [entryAsNamed, leastwiseModule, macroRefusal],
     throw: false,
   });
@@ -42,12 +45,19 @@ export async function bundleModule(file: string, outDir: string): Promise<Bundle
   const code = (await entry.text()).replace(/\n\/\/# debugId=.*\n?$/, "\n");
   const map = built.outputs.find((output) => output.kind === "sourcemap");
   const version = createHash("sha256").update(code).digest("hex").slice(0, 12);
+  const sources = sourcesOf(file, Object.keys(built.metafile?.inputs ?? {}));
   const path = join(outDir, `${basename(file).replace(/\W+/g, "-")}-${version}.mjs`);
   // The same bundle may be written twice at once: a rename leaves no moment with half a file.
   const partial = `${path}.${randomUUID()}`;
   await writeFile(partial, map ? `${code}${inlineMap(await map.text())}` : code);
   await rename(partial, path);
-  return { path, version };
+  return { path, version, sources };
+}
+
+/** `inputs`: as the bundler names them, relative to the working directory. */
+function sourcesOf(file: string, inputs: readonly string[]): string[] {
+  const own = inputs.filter((input) => !/(^leastwise:|[/\\]node_modules[/\\])/.test(input));
+  return [...new Set([file, ...own.map((input) => resolve(input))])];
 }
 
 /** With the map in place, errors name the user's file and line and not the bundle's. */

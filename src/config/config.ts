@@ -16,6 +16,10 @@ export interface Config {
   readonly admin: AdminConfig;
   /** Resolved: `auto` has become a number of at least 1. */
   readonly workers: number;
+  /** Per worker, of resident memory: one that has more is replaced. */
+  readonly workerMemoryBytes: number;
+  /** A worker that computes for this long without answering anybody is replaced. Null: none is. */
+  readonly watchdogMs: number | null;
   readonly shutdown: { readonly delayMs: number; readonly graceMs: number };
   readonly telemetry: TelemetryConfig;
   /** Null: none. */
@@ -235,7 +239,7 @@ export interface TracesConfig {
   readonly batch: {
     readonly delayMs: number;
     readonly timeoutMs: number;
-    /** Spans that wait or are being sent, per worker; what comes on top is dropped. */
+    /** Spans that wait or are being sent, per worker, besides the bound on their bytes; what comes on top is dropped. */
     readonly maxQueue: number;
     readonly maxBatch: number;
   };

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { readdirSync, statSync } from "node:fs";
-import { basename, dirname, extname, join, resolve } from "node:path";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import { loadConfig } from "c12";
 import { ConfigError } from "../errors.ts";
 import { bundleModule } from "./bundle.ts";
@@ -22,6 +22,8 @@ export interface LoadedConfigFile {
   readonly file: string;
   /** Plain data, not checked against the schema. */
   readonly raw: unknown;
+  /** The file and those that it imports, absolute. */
+  readonly sources: readonly string[];
   /** Names of config files beside one that nobody named; they are not read. */
   readonly passedOver: readonly string[];
 }
@@ -39,7 +41,9 @@ const dataFormats = [".json", ".jsonc", ".json5", ".yaml", ".yml", ".toml"];
 export async function readConfigFile(request: ConfigFileRequest): Promise<LoadedConfigFile | null> {
   const named = request.file === undefined ? null : resolve(request.cwd, request.file);
   if (named !== null) checkNamed(named);
-  const importer = createImporter(request.tempDir);
+  const asNamed = (found: string): string =>
+    withoutInnerLinks(found, named ?? join(request.cwd, basename(found)));
+  const importer = createImporter(request.tempDir, asNamed);
   const loaded = await loadConfig<Record<string, unknown>>({
     name: "leastwise",
     cwd: request.cwd,
@@ -62,12 +66,25 @@ export async function readConfigFile(request: ConfigFileRequest): Promise<Loaded
     throw new ConfigError([describeSyntaxError(thrown, file)], { cause: thrown });
   });
   // c12 notes in `_configFile` whether there was a file; its type says that it is always there.
-  const file: string | undefined = loaded._configFile;
-  if (file === undefined) return null;
+  const found: string | undefined = loaded._configFile;
+  if (found === undefined) return null;
+  const file = asNamed(found);
   if (extname(file) === ".jsonc") await parseJson(file);
   const { data, problems } = toPlainData(loaded.config);
   if (problems.length > 0) throw new ConfigError(problems, { file });
-  return { file, raw: data, passedOver: named === null ? findOthers(file) : [] };
+  const passedOver = named === null ? findOthers(file) : [];
+  const sources = new Set([named ?? file, ...(importer.sources ?? [file])]);
+  return { file, raw: data, sources: [...sources], passedOver };
+}
+
+/**
+ * c12 follows links. Paths in a config that is a link to somewhere else are relative to where it
+ * really is; but a link into a folder beside it is how Kubernetes swaps all files of a ConfigMap, and that folder
+ * is gone after the next swap.
+ */
+function withoutInnerLinks(found: string, named: string): string {
+  if (!existsSync(named) || realpathSync(named) !== found) return found;
+  return found.startsWith(join(realpathSync(dirname(named)), sep)) ? named : found;
 }
 
 function findOthers(file: string): string[] {
@@ -104,14 +121,17 @@ type LoadOptions = NonNullable<Parameters<typeof loadConfig>[0]>;
  * c12 imports scripts and .json through jiti, which needs Babel's files beside it and so cannot work
  * in a single executable: our bundler stands in for it.
  */
-function createImporter(tempDir: string) {
+function createImporter(tempDir: string, asNamed: (found: string) => string) {
   const importer = {
     imported: null as string | null,
+    sources: null as readonly string[] | null,
     jiti: {
-      async import(file: string): Promise<unknown> {
+      async import(found: string): Promise<unknown> {
+        const file = asNamed(found);
         importer.imported = file;
         if (extname(file) === ".json") return await parseJson(file);
         const bundle = await bundleModule(file, tempDir);
+        importer.sources = bundle.sources;
         const module = await importConfig(bundle.path, file);
         if (!("default" in module)) {
           throw new ConfigError([

@@ -37,6 +37,9 @@ const scalarFlags = ["config", "strategy", "admin", "workers"] as const;
 /** For `status`: the token of an admin address that is not the config's. A flag would show in `ps`. */
 export const ADMIN_TOKEN_VARIABLE = "LEASTWISE_ADMIN_TOKEN";
 
+/** What `--watch` is as a variable: `true` or `false`. */
+export const WATCH_VARIABLE = "LEASTWISE_WATCH";
+
 /** A flag wins over its variable. An empty variable counts as not set. */
 export function mergeSettings(given: ServeFlags, env: Environment): Settings {
   const flags: Record<string, string | readonly string[]> = {};
@@ -67,6 +70,7 @@ export function findUnknownVariables(env: Environment): string[] {
 export const knownVariables: readonly string[] = [
   ...[...listFlags, ...scalarFlags].map(variableOf),
   ADMIN_TOKEN_VARIABLE,
+  WATCH_VARIABLE,
 ];
 
 /** `a,b` is two values. */

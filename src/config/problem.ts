@@ -19,8 +19,8 @@ export function formatPath(path: readonly PropertyKey[]): string {
   let text = "";
   for (const key of path) {
     if (typeof key === "number") text += `[${key}]`;
-    else if (/^[A-Za-z_$][\w$-]*$/.test(String(key))) text += `${text && "."}${String(key)}`;
-    else text += `[${JSON.stringify(String(key))}]`;
+    else if (/^[A-Za-z_$][\w$-]{0,79}$/.test(String(key))) text += `${text && "."}${String(key)}`;
+    else text += `[${quoted(String(key))}]`;
   }
   return text || "config";
 }
@@ -31,11 +31,23 @@ export function show(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (typeof value === "object") return "an object";
-  if (typeof value === "string") {
-    const text = withoutCredentials(value);
-    return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
-  }
+  if (typeof value === "string") return quoted(withoutCredentials(value));
   return String(value);
+}
+
+/** As JSON, shortened, and without what moves a cursor or turns the direction of a text. */
+function quoted(text: string): string {
+  const beginning = text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
+  return JSON.stringify(beginning).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+const LONGEST = 80;
+
+function escaped(character: string): string {
+  return character
+    .split("")
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .join("");
 }
 
 function describeIssue(issue: Issue, root: unknown, at: readonly PropertyKey[]): Problem[] {
@@ -48,6 +60,10 @@ function describeIssue(issue: Issue, root: unknown, at: readonly PropertyKey[]):
   }
   if (issue.code === "invalid_key") {
     const allowed = issue.issues[0]?.message ?? issue.message;
+    // Who forgot a header's name has its value in its place.
+    if (isExportHeader(path)) {
+      return [{ path: formatPath(path.slice(0, -1)), message: `found a text, allowed ${allowed}` }];
+    }
     const key = String(issue.path.at(-1));
     return [{ path: formatPath(path), message: `found ${show(key)}, allowed ${allowed}` }];
   }
@@ -61,14 +77,17 @@ function describeIssue(issue: Issue, root: unknown, at: readonly PropertyKey[]):
 
 function describe(issue: Issue, found: unknown, path: readonly PropertyKey[]): string {
   // A token must not reach a log by way of its mistakes, nor what a collector is told to know us by.
-  const isSecret =
-    path.at(-1) === "token" || (path[0] === "telemetry" && path.at(-2) === "headers");
+  const isSecret = path.at(-1) === "token" || isExportHeader(path);
   const shown = isSecret && typeof found === "string" ? "a text" : show(found);
   const reason =
     issue.code === "custom" && typeof issue.params?.["reason"] === "string"
       ? ` (${issue.params["reason"]})`
       : "";
   return `found ${shown}${reason}, allowed ${issue.message}`;
+}
+
+function isExportHeader(path: readonly PropertyKey[]): boolean {
+  return path[0] === "telemetry" && path.at(-2) === "headers";
 }
 
 /** Whether a union's branch takes this type of value and complains about something inside or more exact. */
@@ -91,7 +110,8 @@ function chooseBranch(branches: readonly (readonly Issue[])[]): readonly Issue[]
   return complete.length > 1 ? undefined : (complete[0] ?? accepting[0]);
 }
 
-function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+/** Undefined where there is none. */
+export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   let value = root;
   for (const key of path) {
     if (typeof value !== "object" || value === null) return undefined;

@@ -58,6 +58,12 @@ export function findStrategies(raw: unknown, context: ResolveContext): NamedStra
   });
 }
 
+/** Absolute paths of the strategy files that a configuration asks for, whether they are there or not. */
+export function findStrategyFiles(raw: unknown, { baseDir }: ResolveContext): string[] {
+  const uses = readStrategies(raw).map(({ use }) => use);
+  return uses.filter(isStrategyFile).map((use) => resolvePath(baseDir, use));
+}
+
 function fill(data: ConfigOutput, context: ResolveContext): Config {
   return {
     listen: data.listen.map((address): ListenConfig => ({ address })),
@@ -80,6 +86,8 @@ function fill(data: ConfigOutput, context: ResolveContext): Config {
       hosts: data.admin.hosts.map((host) => host.toLowerCase()),
     },
     workers: data.workers === "auto" ? autoWorkers(context) : data.workers,
+    workerMemoryBytes: data.workerMemory,
+    watchdogMs: data.watchdog === false ? null : data.watchdog,
     shutdown: { delayMs: data.shutdown.delay, graceMs: data.shutdown.grace },
     telemetry: fillTelemetry(data.telemetry, context.configDir ?? context.baseDir),
     accessLog: fillAccessLog(data.accessLog, context),

@@ -11,6 +11,7 @@ import { isCredential, loggedNameForms } from "./header-rules.ts";
 import { pool } from "./pool-schema.ts";
 import { telemetry } from "./telemetry-schema.ts";
 import { parseTrustedProxy } from "./trusted-proxy.ts";
+import { durationForms } from "./units.ts";
 import {
   duration,
   headerName,
@@ -19,6 +20,7 @@ import {
   oneOf,
   parsedText,
   section,
+  size,
   text,
 } from "./value.ts";
 
@@ -88,7 +90,8 @@ const accessLog = z.union(
       redactQuery: listOf(text("a key of the query", /./), "a list of keys of the query")
         .default([])
         .meta({
-          description: "Keys of the query whose values are not written, beside signatures.",
+          description:
+            "Keys of the query whose values are neither written nor traced, beside signatures.",
         }),
       requestHeaders: listOf(
         headerName.refine((name) => !isCredential(name), { error: loggedNameForms }),
@@ -162,10 +165,22 @@ export const configSchema = section({
     .meta({
       description: "auto: as many as this process may use processors; 1 elsewhere than on Linux.",
     }),
+  workerMemory: size({ minBytes: 128 * 1024 ** 2 })
+    .prefault("1GiB")
+    .meta({ description: "Resident memory above which a worker is replaced. Linux." }),
+  watchdog: z
+    .union([z.literal(false), duration({ minMs: 500 })], {
+      error: `false or ${durationForms} of at least 500ms`,
+    })
+    .prefault("1s")
+    .meta({
+      description: "A worker that computes for this long without a break is replaced. Linux.",
+    }),
   shutdown: section({
-    delay: duration({ minMs: 0 })
-      .prefault("0s")
-      .meta({ description: "Between the signal and closing the listeners." }),
+    delay: duration({ minMs: 0 }).prefault("0s").meta({
+      description:
+        "Between the signal and closing the listeners; half a second at the least while clients are connected.",
+    }),
     grace: duration({ minMs: 0 })
       .prefault("30s")
       .meta({ description: "For requests in flight to finish." }),

@@ -5,6 +5,7 @@
 import { resolve as resolvePath } from "node:path";
 import type { Problem } from "../errors.ts";
 import { formatPath, show } from "./problem.ts";
+import { headerName } from "./value.ts";
 
 export interface TelemetryOverlay {
   /** The configuration with its `telemetry` section; the same object when nothing is laid over it. */
@@ -31,18 +32,26 @@ class Mistake {
 
 const asIs: Read = (text) => text;
 const lower: Read = (text) => text.toLowerCase();
-/** What is no number is left to the schema, which says what is allowed. */
-const number: Read = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
+/** What is no decimal number is left to the schema, which says what is allowed. */
+const number: Read = (text) =>
+  /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 const milliseconds: Read = (text) =>
   /^\d+$/.test(text) ? `${text}ms` : new Mistake("a whole number of milliseconds");
 const list: Read = (text) => items(text);
 const file: Read = (text, cwd) => resolvePath(cwd, text);
 
-const VARIABLES: readonly (readonly [name: string, path: Path, read: Read])[] = [
+type Variable = readonly [name: string, path: Path, read: Read];
+
+/** What /metrics says, too, which is always served. */
+const OF_EVERYTHING: readonly Variable[] = [
   ["OTEL_SERVICE_NAME", ["serviceName"], asIs],
   ["OTEL_RESOURCE_ATTRIBUTES", ["resourceAttributes"], keyValues],
-  ["OTEL_PROPAGATORS", ["propagators"], list],
   ["OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", ["knownMethods"], list],
+];
+
+const VARIABLES: readonly Variable[] = [
+  ...OF_EVERYTHING,
+  ["OTEL_PROPAGATORS", ["propagators"], list],
   ["OTEL_LOG_LEVEL", ["logLevel"], lower],
   ["OTEL_TRACES_EXPORTER", ["traces", "exporter"], asIs],
   ["OTEL_TRACES_SAMPLER", ["traces", "sampler"], asIs],
@@ -72,7 +81,7 @@ function otlpVariables(prefix: string, path: Path): [string, Path, Read][] {
   return [
     [`${prefix}ENDPOINT`, [...path, "endpoint"], asIs],
     [`${prefix}PROTOCOL`, [...path, "protocol"], asIs],
-    [`${prefix}HEADERS`, [...path, "headers"], keyValues],
+    [`${prefix}HEADERS`, [...path, "headers"], headers],
     [`${prefix}TIMEOUT`, [...path, "timeout"], milliseconds],
     [`${prefix}COMPRESSION`, [...path, "compression"], asIs],
     [`${prefix}CERTIFICATE`, [...path, "certificate"], file],
@@ -83,27 +92,48 @@ function otlpVariables(prefix: string, path: Path): [string, Path, Read][] {
 
 /**
  * Each key by itself: a variable wins over the file's value of that key, and over single entries of
- * headers and resource attributes. While no exporter and no endpoint is named anywhere, the variables
- * are left alone: they may be meant for other programs.
+ * headers and resource attributes. While no exporter and no endpoint is named anywhere, those that are
+ * about exports are left alone: they may be meant for other programs.
  */
 export function overlayTelemetry(raw: unknown, env: Environment, cwd: string): TelemetryOverlay {
-  const nothing = { raw, origins: new Map<string, string>(), problems: [] };
   const section = isRecord(raw) ? (raw["telemetry"] ?? {}) : null;
-  if (!isRecord(raw) || !isRecord(section)) return nothing;
-  const disabled = setting(env, "OTEL_SDK_DISABLED");
-  if (disabled?.toLowerCase() === "true") {
-    return { ...nothing, raw: { ...raw, telemetry: { ...section, disabled: true } } };
+  if (!isRecord(raw) || !isRecord(section)) return { raw, origins: new Map(), problems: [] };
+  const disabled = setting(env, "OTEL_SDK_DISABLED")?.toLowerCase() ?? null;
+  const said = disabled === null ? section : { ...section, disabled: disabled === "true" };
+  let laid = layOver(said, VARIABLES, env, cwd);
+  if (disabled === "true" || !isNamed(laid.telemetry)) {
+    const own = disabled === "true" ? said : section;
+    laid = layOver(own, OF_EVERYTHING, env, cwd);
+    if (laid.telemetry === section) return { raw, origins: laid.origins, problems: laid.problems };
+  } else {
+    laid.problems.push(...prometheusProblems(env));
   }
+  const { telemetry, origins, problems } = laid;
+  return { raw: { ...raw, telemetry }, origins, problems };
+}
+
+interface Laid {
+  readonly telemetry: Fields;
+  readonly origins: Map<string, string>;
+  readonly problems: Problem[];
+}
+
+function layOver(
+  section: Fields,
+  variables: readonly Variable[],
+  env: Environment,
+  cwd: string,
+): Laid {
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
-  let telemetry: Fields = disabled === null ? section : { ...section, disabled: false };
-  for (const [name, path, read] of VARIABLES) {
+  let telemetry = section;
+  for (const [name, path, read] of variables) {
     const text = setting(env, name);
     if (text === null || (name === "OTEL_TRACES_SAMPLER_ARG" && !takesRatio(telemetry))) continue;
     const value = read(text, cwd);
     if (value instanceof Mistake) {
       // Headers are mostly credentials.
-      const found = name.endsWith("HEADERS") ? "a text" : show(text);
+      const found = read === headers ? "a text" : show(text);
       problems.push({ path: name, message: `found ${found}, allowed ${value.allowed}` });
       continue;
     }
@@ -116,9 +146,7 @@ export function overlayTelemetry(raw: unknown, env: Environment, cwd: string): T
   if (service === undefined && origins.has('telemetry.resourceAttributes["service.name"]')) {
     telemetry = { ...telemetry, serviceName: attribute };
   }
-  if (!isNamed(telemetry)) return nothing;
-  problems.push(...prometheusProblems(env));
-  return { raw: { ...raw, telemetry }, origins, problems };
+  return { telemetry, origins, problems };
 }
 
 /** Whether an exporter or an endpoint is named, well or badly. */
@@ -161,16 +189,32 @@ function prometheusProblems(env: Environment): Problem[] {
   });
 }
 
+const PAIRS = "key=value, more of them after commas";
+
 /** `key=value,key=value`, percent-encoded where need be (W3C Baggage, without properties). */
 function keyValues(text: string): Record<string, string> | Mistake {
   const entries: [string, string][] = [];
   for (const item of items(text)) {
     const match = /^([^=]+)=(.*)$/.exec(item);
-    if (match === null) return new Mistake("key=value, more of them after commas");
+    if (match === null) return new Mistake(PAIRS);
     const [, key = "", value = ""] = match;
     entries.push([decoded(key.trim()), decoded(value.trim())]);
   }
   return Object.fromEntries(entries);
+}
+
+/**
+ * The same. Who forgot the name has a credential in its place, which must not be shown as the name
+ * that it is not.
+ */
+function headers(text: string): Record<string, string> | Mistake {
+  const pairs = keyValues(text);
+  const areNames = !(pairs instanceof Mistake) && Object.keys(pairs).every(isHeaderName);
+  return areNames ? pairs : new Mistake(PAIRS);
+}
+
+function isHeaderName(text: string): boolean {
+  return headerName.safeParse(text).success;
 }
 
 function decoded(text: string): string {

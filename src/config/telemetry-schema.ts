@@ -17,7 +17,8 @@ import {
 const endpoint = parsedText("a URL such as http://127.0.0.1:4318", (value) => {
   const allowed = "a URL such as http://127.0.0.1:4318";
   if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return { allowed };
-  const { username, password } = new URL(value);
+  const { username, password, port } = new URL(value);
+  if (port === "0") return { allowed, reason: "nobody can listen on port 0" };
   if (username !== "" || password !== "") {
     return { allowed: `${allowed}; put credentials into headers`, reason: "with credentials" };
   }
@@ -64,7 +65,8 @@ const traces = section({
     delay: duration({ minMs: 0 }).prefault("5s"),
     timeout: duration({ minMs: 1 }).prefault("30s"),
     maxQueue: integer(1, 65_536).default(2048).meta({
-      description: "Spans that wait or are being sent, per worker; more are dropped and counted.",
+      description:
+        "Spans that wait or are being sent, per worker, and never more than 3 MiB of them; more are dropped and counted.",
     }),
     maxBatch: integer(1, 65_536)
       .optional()

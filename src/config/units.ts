@@ -46,6 +46,15 @@ export function formatDuration(ms: number): string {
   return ms === 0 ? "0s" : `${ms}ms`;
 }
 
+/** In the largest unit of a power of two that leaves no fraction: 1073741824 → "1GiB". */
+export function formatSize(bytes: number): string {
+  for (const unit of ["GiB", "MiB", "KiB"]) {
+    const factor = bytesPer[unit] ?? 1;
+    if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
 function parseWithUnit(
   text: string,
   pattern: string,

@@ -23,6 +23,16 @@ export interface UserConfig {
   readonly admin?: UserAdmin | undefined;
   /** Default `"auto"`: as many as this process may use processors; elsewhere than on Linux 1, and more is an error. */
   readonly workers?: "auto" | number | undefined;
+  /**
+   * Resident memory of one worker, above which it is replaced; at least `"128MiB"`. Default `"1GiB"`.
+   * Linux only.
+   */
+  readonly workerMemory?: string | undefined;
+  /**
+   * A worker that computes for this long without a break, because a strategy loops, is replaced; at
+   * least `"500ms"`, `false`: none is. Default `"1s"`. Linux only.
+   */
+  readonly watchdog?: string | false | undefined;
   readonly shutdown?: UserShutdown | undefined;
   /** Traces and metrics by OTLP. The `OTEL_*` variables say the same and win. Default: off. */
   readonly telemetry?: UserTelemetry | undefined;
@@ -40,7 +50,7 @@ export interface UserAccessLog {
   readonly file?: string | undefined;
   /** Default `"auto"`: text on a terminal, one JSON object per line elsewhere. */
   readonly format?: "auto" | "json" | "text" | undefined;
-  /** Keys of the query whose values are not written, beside those of signatures, whatever their case. */
+  /** Keys of the query whose values are neither written nor traced, beside those of signatures, whatever their case. */
   readonly redactQuery?: readonly string[] | undefined;
   /** Header fields of the request that are written too, such as `"user-agent"`; not credentials. */
   readonly requestHeaders?: readonly string[] | undefined;
@@ -211,7 +221,10 @@ export interface UserAdmin {
 }
 
 export interface UserShutdown {
-  /** Between the signal and closing the listeners. Default `"0s"`. */
+  /**
+   * Between the signal and closing the listeners; half a second at the least while clients are connected, who are told
+   * to close. Default `"0s"`.
+   */
   readonly delay?: string | undefined;
   /** For requests in flight to finish. Default `"30s"`. */
   readonly grace?: string | undefined;
@@ -273,7 +286,7 @@ export interface UserSpanBatch {
   readonly delay?: string | undefined;
   /** Default `"30s"`. */
   readonly timeout?: string | undefined;
-  /** Spans that wait or are being sent; what comes on top is dropped and counted. Default 2048. */
+  /** Spans that wait or are being sent, and never more than 3 MiB of them; what comes on top is dropped and counted. Default 2048. */
   readonly maxQueue?: number | undefined;
   /** Default 512, or `maxQueue` where that is less. */
   readonly maxBatch?: number | undefined;

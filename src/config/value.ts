@@ -4,6 +4,7 @@ import {
   durationForms,
   durationPattern,
   formatDuration,
+  formatSize,
   maxDurationMs,
   parseDuration,
   parseSize,
@@ -49,10 +50,14 @@ export function duration(limits: { readonly minMs: number }) {
 }
 
 /** A size in bytes. */
-export function size() {
-  return parsedText(sizeForms, (text) => {
+export function size(limits: { readonly minBytes: number } = { minBytes: 0 }) {
+  const { minBytes } = limits;
+  const least = minBytes > 0 ? ` of at least ${formatSize(minBytes)}` : "";
+  const allowed = `${sizeForms}${least}`;
+  return parsedText(allowed, (text) => {
     const bytes = parseSize(text);
-    return bytes === null ? { allowed: sizeForms } : { value: bytes };
+    if (bytes === null) return { allowed };
+    return bytes < minBytes ? { allowed, reason: "too small" } : { value: bytes };
   }).meta({ pattern: sizePattern });
 }
 

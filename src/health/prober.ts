@@ -42,61 +42,108 @@ export interface ProberOptions {
   readonly schedule?: Schedule;
 }
 
+/** A probe that ends so much after its timeout was held up by its own process. */
+const LATE_MS = 500;
+
+/** One backend that is probed, until it is gone. */
+interface Target {
+  backend: BackendConfig;
+  readonly row: number;
+  readonly stopping: AbortController;
+  state: HealthState;
+  /** Calls off its next probe. */
+  cancel: () => void;
+}
+
 /** Probes the backends of one pool from `start` to `stop`, each on its own schedule. Runs in the master. */
 export class PoolProber {
   readonly #options: ProberOptions;
   readonly #schedule: Schedule;
-  readonly #stopping = new AbortController();
-  readonly #timers = new Map<number, () => void>();
-  readonly #states = new Map<number, HealthState>();
+  readonly #targets = new Map<number, Target>();
 
   constructor(options: ProberOptions) {
     this.#options = options;
     this.#schedule = options.schedule ?? scheduleTimeout;
-    // What an earlier prober found out holds until a probe of ours says otherwise.
-    for (const row of options.rows) {
-      this.#states.set(row, { health: healthOf(options.counters.probe(row)), against: 0 });
-    }
   }
 
   /** The first probe of every backend goes out at once; the second ones are spread over an interval. */
   start(): void {
     const { backends, rows } = this.#options;
+    this.update(backends, rows);
+  }
+
+  /**
+   * These backends from now on. Who stays (by its row) keeps its state and its next probe's time:
+   * reloads in a row must not become probes in a row.
+   */
+  update(backends: readonly BackendConfig[], rows: readonly number[]): void {
+    const gone = new Set(this.#targets.keys());
     backends.forEach((backend, index) => {
       const row = rows[index];
-      if (row !== undefined) void this.#probe(backend, row, (index + 1) / backends.length);
+      if (row === undefined) return;
+      gone.delete(row);
+      const known = this.#targets.get(row);
+      if (known === undefined) this.#begin(backend, row, (index + 1) / backends.length);
+      else known.backend = backend;
     });
+    for (const row of gone) this.#end(row);
   }
 
   /** No timer and no connection is left, and nothing is reported any more. */
   stop(): void {
-    this.#stopping.abort();
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const row of this.#targets.keys()) this.#end(row);
   }
 
-  async #probe(backend: BackendConfig, row: number, fractionOfInterval: number): Promise<void> {
+  #begin(backend: BackendConfig, row: number, fractionOfInterval: number): void {
+    // What an earlier prober found out holds until a probe of ours says otherwise.
+    const health = healthOf(this.#options.counters.probe(row));
+    const target: Target = {
+      backend,
+      row,
+      stopping: new AbortController(),
+      state: { health, against: 0 },
+      cancel: () => {},
+    };
+    this.#targets.set(row, target);
+    void this.#probe(target, fractionOfInterval);
+  }
+
+  #end(row: number): void {
+    const target = this.#targets.get(row);
+    this.#targets.delete(row);
+    target?.stopping.abort();
+    target?.cancel();
+  }
+
+  async #probe(target: Target, fractionOfInterval: number): Promise<void> {
     const { now, probe } = this.#options;
-    const { signal } = this.#stopping;
-    const startedAtMs = now();
-    const result = await probe(backend, signal);
+    const { signal } = target.stopping;
+    let startedAtMs = now();
+    let result = await probe(target.backend, signal);
+    // Once: a process that is always late would else never notice a backend that is down.
+    if (!result.good && this.#isLate(startedAtMs) && !signal.aborted) {
+      startedAtMs = now();
+      result = await probe(target.backend, signal);
+    }
     if (signal.aborted) return;
-    this.#record(row, result, startedAtMs);
+    this.#record(target, result, startedAtMs);
     if (signal.aborted) return;
     // Only now, so that a backend never has two probes at a time, whatever interval and timeout are.
     const dueMs = startedAtMs + this.#varied() * fractionOfInterval;
-    const cancel = this.#schedule(
-      Math.max(0, dueMs - now()),
-      () => void this.#probe(backend, row, 1),
-    );
-    this.#timers.set(row, cancel);
+    target.cancel = this.#schedule(Math.max(0, dueMs - now()), () => void this.#probe(target, 1));
   }
 
-  #record(row: number, { good, reason }: ProbeResult, startedAtMs: number): void {
+  /** Whether it was this process that stood still (SIGSTOP, a starved core), which says nothing about the backend. */
+  #isLate(startedAtMs: number): boolean {
+    const { config, now } = this.#options;
+    return now() - startedAtMs > config.timeoutMs + LATE_MS;
+  }
+
+  #record(target: Target, { good, reason }: ProbeResult, startedAtMs: number): void {
     const { config, counters, onResult } = this.#options;
-    const before = this.#states.get(row) ?? { health: "unknown", against: 0 };
+    const { row, state: before } = target;
     const after = afterProbe(before, good, config);
-    this.#states.set(row, after);
+    target.state = after;
     if (after.health !== before.health) {
       counters.setProbe(row, after.health === "healthy" ? PROBE_HEALTHY : PROBE_UNHEALTHY);
     }

@@ -208,6 +208,14 @@ export class Counters {
     return generation;
   }
 
+  /** As if nobody had ever probed, ejected or drained the backend; what workers count there stays. */
+  forgetState(row: number): void {
+    const start = this.#row(row);
+    for (const field of [PROBE, EJECTION, CONSECUTIVE_FAILURES, DRAINING]) {
+      Atomics.store(this.#cells, start + field, 0);
+    }
+  }
+
   /** Gives back what a dead worker held. Its totals stay. A trial that it had taken is open again. */
   returnShare(worker: number): void {
     for (let row = 0; row < this.shape.rows; row++) {

@@ -18,11 +18,14 @@ export class AccessLogs {
     this.#options = options;
   }
 
-  /** Null: none is wanted. Rejects with a RuntimeError when it cannot be written. */
-  async prepare(config: AccessLogConfig | null): Promise<AccessLog | null> {
+  /**
+   * Null: none is wanted. Rejects with a RuntimeError when it cannot be written, unless the plan is
+   * in force: then its file is waited for.
+   */
+  async prepare(config: AccessLogConfig | null, inForce = false): Promise<AccessLog | null> {
     if (config === null) return null;
     if (Bun.deepEquals(config, this.#current?.config)) return this.#current;
-    return AccessLog.open({ ...this.#options, config });
+    return AccessLog.open({ ...this.#options, config }, inForce);
   }
 
   commit(prepared: AccessLog | null): void {

@@ -12,6 +12,8 @@ export interface ClientConnectionsOptions {
   readonly descriptors: Descriptors;
   readonly census: ConnectionCensus;
   readonly worker: number;
+  /** What this process writes of the census. */
+  readonly column: number;
   /** Whether clients come in there. */
   readonly isListener: (local: Endpoint) => boolean;
   /** The clients whose requests are under way. */
@@ -90,13 +92,13 @@ export class ClientConnections {
   }
 
   #tick(): void {
-    const { census, worker, descriptors, now } = this.#options;
+    const { census, column, descriptors, now } = this.#options;
     const count = descriptors.count();
-    census.setDescriptors(worker, count);
+    census.setDescriptors(column, count);
     const { max, maxPerAddress } = this.#limits;
     // There are more descriptors than connections: with so few nobody can have too many.
     if (census.descriptors <= Math.min(max ?? NO_LIMIT, maxPerAddress ?? NO_LIMIT, this.#room)) {
-      if (this.#known.size > 0) census.publish(worker, []);
+      if (this.#known.size > 0) census.publish(column, []);
       this.#known.clear();
       this.#sweepAbove = 0;
       return;
@@ -105,10 +107,10 @@ export class ClientConnections {
   }
 
   #sweep(descriptors: number): void {
-    const { calls, census, worker, now } = this.#options;
+    const { calls, census, column, now } = this.#options;
     const startMs = now();
     const open = this.#markBusy(this.#find());
-    census.publish(worker, open);
+    census.publish(column, open);
     const excess = this.#chooseExcess(open);
     for (const { descriptor } of excess) {
       calls.shutdown(descriptor);
@@ -117,7 +119,7 @@ export class ClientConnections {
     if (excess.length > 0) {
       const gone = new Set(excess);
       census.publish(
-        worker,
+        column,
         open.filter((each) => !gone.has(each)),
       );
       this.#report(excess);
@@ -171,12 +173,12 @@ export class ClientConnections {
   }
 
   #chooseExcess(open: readonly Open[]): Open[] {
-    const { census, worker } = this.#options;
+    const { census, column } = this.#options;
     const { max, maxPerAddress } = this.#limits;
-    const total = Math.max(open.length - this.#room, max === null ? 0 : census.excess(worker, max));
+    const total = Math.max(open.length - this.#room, max === null ? 0 : census.excess(column, max));
     if (total <= 0 && maxPerAddress === null) return [];
     const of = ({ trusted, cells }: Open): number =>
-      trusted || maxPerAddress === null ? 0 : census.excessOf(cells, worker, maxPerAddress);
+      trusted || maxPerAddress === null ? 0 : census.excessOf(cells, column, maxPerAddress);
     return chooseExcess(open, { total, of });
   }
 

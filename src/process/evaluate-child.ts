@@ -4,6 +4,7 @@ import { locateThrown } from "../config/thrown.ts";
 import { ConfigError } from "../errors.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
+import { closeObjectPrototype } from "./object-prototype.ts";
 import type { EvaluatedStrategy, EvaluationJob, EvaluationReply } from "./evaluation.ts";
 
 /**
@@ -28,6 +29,8 @@ export async function runEvaluation(): Promise<void> {
   };
   process.on("uncaughtException", refuseStray);
   process.on("unhandledRejection", refuseStray);
+  // As in a worker, so that a strategy that adds to it is refused here.
+  if (job.kind === "strategy") closeObjectPrototype();
   reply({ kind: "started" });
   try {
     reply({ kind: "done", value: await runJob(job) });
@@ -39,9 +42,9 @@ export async function runEvaluation(): Promise<void> {
 async function runJob(job: EvaluationJob): Promise<unknown> {
   if (job.kind === "config") return await readConfigFile(job);
   const { strategy, tempDir } = job;
-  const module = await makeModule(strategy, tempDir);
+  const { module, sources } = await makeModule(strategy, tempDir);
   const description = await evaluateStrategy(module, strategy.options);
-  return { module, description } satisfies EvaluatedStrategy;
+  return { module, description, sources } satisfies EvaluatedStrategy;
 }
 
 function fileOf(job: EvaluationJob): string {
@@ -52,10 +55,12 @@ function fileOf(job: EvaluationJob): string {
 async function makeModule(
   strategy: Extract<EvaluationJob, { kind: "strategy" }>["strategy"],
   tempDir: string,
-): Promise<StrategyModule> {
-  if (strategy.kind === "built-in") return { kind: "built-in", name: strategy.name };
-  const { path, version } = await bundleModule(strategy.file, tempDir);
-  return { kind: "file", source: strategy.file, path, version };
+): Promise<{ readonly module: StrategyModule; readonly sources: readonly string[] }> {
+  if (strategy.kind === "built-in") {
+    return { module: { kind: "built-in", name: strategy.name }, sources: [] };
+  }
+  const { path, version, sources } = await bundleModule(strategy.file, tempDir);
+  return { module: { kind: "file", source: strategy.file, path, version }, sources };
 }
 
 function describeEnd(thrown: unknown): EvaluationReply {

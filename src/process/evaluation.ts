@@ -17,6 +17,8 @@ export type EvaluationJob =
 export interface EvaluatedStrategy {
   readonly module: StrategyModule;
   readonly description: StrategyDescription;
+  /** The file and those that it imports, absolute; none of a built-in. */
+  readonly sources: readonly string[];
 }
 
 /** What the child answers. */
@@ -33,6 +35,8 @@ export type EvaluationReply =
 export interface EvaluationOptions {
   /** For the user's code, from the moment the child has the job. Default 5000. */
   readonly deadlineMs?: number;
+  /** Ends the child at once. */
+  readonly signal?: AbortSignal;
 }
 
 /** Where the user's code runs. */
@@ -83,7 +87,7 @@ export async function evaluateStrategyConfig(
 function evaluate(
   job: EvaluationJob,
   subject: string,
-  { deadlineMs = 5000 }: EvaluationOptions = {},
+  { deadlineMs = 5000, signal }: EvaluationOptions = {},
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const refuse = (message: string): void => reject(new ConfigError([{ path: subject, message }]));
@@ -121,12 +125,16 @@ function evaluate(
   // A signal may end this process first, and an endless loop would not notice. Before the temporary
   // folder is removed, so that the child does not write into it afterwards.
   const end = (): void => child.kill("SIGKILL");
+  const abort = (): void => refuse("was called off");
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
   process.prependListener("exit", end);
   arm(startDeadlineMs, `could not be evaluated: the process for it did not start within 30 s`);
   child.send(job);
   return promise.finally(() => {
     clearTimeout(timer);
     process.off("exit", end);
+    signal?.removeEventListener("abort", abort);
     end();
   });
 }

@@ -10,6 +10,8 @@ export interface LiveBackendsOptions {
   readonly counters: Counters;
   readonly worker: number;
   readonly socketCalls: SocketCalls | null;
+  /** Called before a connection to a backend is opened. */
+  readonly onOpening: () => void;
   readonly now: () => number;
 }
 
@@ -86,6 +88,10 @@ export class LiveBackends {
     return changed;
   }
 
+  closeIdle(): void {
+    for (const { transport } of this.#live.values()) transport.closeIdle();
+  }
+
   close(): void {
     for (const { transport } of this.#live.values()) transport.close();
   }
@@ -95,7 +101,7 @@ export class LiveBackends {
     address: PoolConfig["backends"][number]["address"],
     row: number,
   ): BackendTransport {
-    const { counters, worker, socketCalls, now } = this.#options;
+    const { counters, worker, socketCalls, onOpening, now } = this.#options;
     let before = { open: 0, idle: 0 };
     return new BackendTransport({
       address,
@@ -103,6 +109,7 @@ export class LiveBackends {
       connections,
       socketCalls,
       now,
+      onOpening,
       onConnectionsChange: (open, idle) => {
         const sum = this.#connections.get(row) ?? { open: 0, idle: 0 };
         sum.open += open - before.open;

@@ -7,11 +7,13 @@ import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import { resourceAttributes, type ServiceIdentity } from "../telemetry/resource-attributes.ts";
 import type { MetricsPush } from "../telemetry/sdk.ts";
+import type { ExportTls } from "../telemetry/tls-files.ts";
 import type { FromWorker } from "./messages.ts";
 
 export interface MasterTelemetryOptions {
   readonly config: TelemetryConfig;
   readonly service: ServiceIdentity;
+  readonly tls: ExportTls;
   readonly snapshot: () => Promise<Snapshot>;
   readonly log: Logger;
 }
@@ -50,12 +52,12 @@ export class MasterTelemetry {
 
   /** Loads the SDK only when metrics are to be pushed. */
   async start(): Promise<void> {
-    const { config, service, snapshot, log } = this.#options;
-    const { metrics } = config;
+    const { snapshot } = this.#options;
+    const { metrics } = this.#options.config;
     if (metrics === null) return;
     const { startMetrics } = await import("../telemetry/sdk.ts");
     this.#push = startMetrics(
-      { config, service, log, report: (report) => this.#outages.receive(MASTER, report) },
+      { ...this.#options, report: (report) => this.#outages.receive(MASTER, report) },
       metrics,
       (resource) => createMetricProducer({ snapshot, scope: this.origin.scope, resource }),
     );

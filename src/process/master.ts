@@ -2,10 +2,12 @@
  * The process that owns the others: it starts workers and replaces those that die, probes backends,
  * decides ejections and answers the admin API. Nothing of the user's runs in it.
  */
-import { type AdminFacts, serveAdmin } from "../admin/server.ts";
+import type { AdminFacts, ReloadReport } from "../admin/facts.ts";
+import { serveAdmin } from "../admin/server.ts";
 import { formatAddress } from "../config/address.ts";
 import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
-import type { Config, SocketAddress } from "../config/config.ts";
+import type { ListenConfig, SocketAddress } from "../config/config.ts";
+import { ConfigError } from "../errors.ts";
 import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Counters } from "../pool/counters.ts";
@@ -14,22 +16,33 @@ import { chooseFormat } from "../telemetry/metrics/accept.ts";
 import { expose } from "../telemetry/metrics/exposition.ts";
 import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
+import { readExportTls } from "../telemetry/tls-files.ts";
 import { version } from "../version.ts";
 import { readDescriptors, roomForClients } from "./descriptors.ts";
 import { gatherMasterFacts } from "./master-facts.ts";
 import { MasterTelemetry } from "./master-telemetry.ts";
-import type { PlannedStrategy, ServedConfig, WorkerReport } from "./messages.ts";
-import { PoolSupervisor } from "./pool-supervisor.ts";
-import { bindError, listenPlace, probeAddress } from "./ports.ts";
+import type { Plan, ServedConfig } from "./messages.ts";
+import { ListenAddresses } from "./listen-addresses.ts";
+import { statusOf } from "./pool-status.ts";
+import { PoolSupervisors } from "./pool-supervisors.ts";
+import { bindError, probeAddress } from "./ports.ts";
+import { processUsages } from "./process-usage.ts";
+import type { Provisioned } from "./provision.ts";
+import { Reloads } from "./reloads.ts";
+import { findRestartProblems } from "./restart-only.ts";
 import { RowTable } from "./row-table.ts";
 import { StrategyFiles } from "./strategy-files.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
+import { WorkerWatch } from "./worker-watch.ts";
 import { WorkerGroup } from "./worker-group.ts";
 import { spawnWorker, type SpawnWorker } from "./worker-process.ts";
 
 export interface MasterOptions {
-  readonly config: Config;
-  readonly strategies: Readonly<Record<string, PlannedStrategy>>;
+  readonly provisioned: Provisioned;
+  /** The same again, from the files as they are then; for a reload. */
+  readonly provision: (signal: AbortSignal) => Promise<Provisioned>;
+  /** Where the strategies' bundles are. */
+  readonly tempDir: string;
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Logger;
@@ -45,39 +58,54 @@ export class Master {
   readonly #counters: Counters;
   readonly #rows: RowTable;
   readonly #files = new StrategyFiles();
-  readonly #supervisors: readonly PoolSupervisor[];
+  readonly #supervisors: PoolSupervisors;
   readonly #workers: WorkerGroup;
+  readonly #watch: WorkerWatch;
   readonly #metrics: MasterMetrics;
   readonly #telemetry: MasterTelemetry;
-  readonly #loadedAtMs = Date.now();
-  #listen: readonly SocketAddress[];
+  readonly #reloads: Reloads;
+  /** A reload that is asked for before waits for it. */
+  readonly #startEnded = Promise.withResolvers<void>();
+  readonly #ending = new AbortController();
+  readonly #listen = new ListenAddresses();
+  /** What is in force. */
+  #running: Provisioned;
+  #generation = 1;
   #adminAddress: SocketAddress;
   #admin: { stop(): void } | null = null;
   #ready = false;
 
-  /** Throws RuntimeError when there is no room for the shared counters. */
+  /** Throws RuntimeError when there is no room for the shared counters, or a file cannot be read. */
   constructor(options: MasterOptions) {
-    const { config, spawn = spawnWorker, now, random, log } = options;
+    const { provisioned, spawn = spawnWorker, now, random, log } = options;
+    const { config } = provisioned;
     this.#options = options;
-    this.#listen = config.listen.map(({ address }) => address);
+    this.#running = provisioned;
+    this.#reloads = new Reloads({
+      reload: () => this.#reload(),
+      wallClock: Date.now,
+      now,
+      log,
+    });
     this.#adminAddress = config.admin.address;
-    const shape = { rows: countBackends(config) + SPARE_BACKENDS, workers: config.workers };
-    const { words, counters, census, metrics } = layOutWorkerMemory(shape);
+    // One worker more than there are places: a recycled one still serves when its successor does.
+    const workers = config.workers + 1;
+    const shape = { rows: countBackends(config) + SPARE_BACKENDS, workers };
+    const { words, counters, census, metrics, pulse } = layOutWorkerMemory(shape);
     this.#memory = createSharedMemory(words * Int32Array.BYTES_PER_ELEMENT);
     this.#counters = counters(this.#memory.view);
     const censusKey = crypto.randomUUID();
     const connections = census(this.#memory.view, censusKey);
     this.#rows = new RowTable(this.#counters);
     this.#metrics = new MasterMetrics({
-      regions: Array.from({ length: config.workers }, (_, worker) =>
-        metrics(this.#memory.view, worker),
-      ),
+      regions: Array.from({ length: workers }, (_, column) => metrics(this.#memory.view, column)),
       wallClock: Date.now,
     });
     // Not from `random`: a seed may be given, and two with one name would take each other for a loop.
     const instanceId = crypto.randomUUID();
     const service = { version, instanceId, pid: process.pid };
-    const telemetry = { config: config.telemetry, service };
+    const tls = readExportTls(config.telemetry);
+    const telemetry = { config: config.telemetry, service, tls };
     this.#telemetry = new MasterTelemetry({ ...telemetry, snapshot: () => this.metrics(), log });
     this.#workers = new WorkerGroup({
       count: config.workers,
@@ -89,39 +117,49 @@ export class Master {
       beforePrepare: () => this.#files.restore(),
       onMessage: (message) => {
         this.#telemetry.receive(message);
-        for (const supervisor of this.#supervisors) supervisor.receive(message);
+        this.#supervisors.receive(message);
       },
+      conditionsOf: (plan) => this.#watch.conditionsOf(plan),
       onExit: (worker) => {
-        this.#counters.returnShare(worker);
-        connections.returnShare(worker);
-        this.#metrics.workerEnded(worker);
-        this.#telemetry.workerEnded(worker);
+        const { column } = worker;
+        this.#counters.returnShare(column);
+        connections.returnShare(column);
+        this.#metrics.workerEnded(column);
+        this.#telemetry.workerEnded(column);
+        return this.#watch.ended(worker);
       },
+      graceMs: () => this.#running.config.shutdown.graceMs,
       random,
       now,
       schedule: scheduleTimeout,
       log,
     });
-    const rows = this.#rows.assign(config.pools);
-    this.#supervisors = config.pools.map(
-      (pool) =>
-        new PoolSupervisor({
-          pool,
-          rows: rows[pool.name] ?? [],
-          counters: this.#counters,
-          tellWorkers: (message) => this.#workers.tell(message),
-          now,
-          random,
-          schedule: scheduleTimeout,
-          events: this.#metrics,
-          log,
-        }),
-    );
+    this.#watch = new WorkerWatch({
+      workers: () => this.#workers.living,
+      pulseOf: (column) => pulse(this.#memory.view, column),
+      strategies: () => this.#running.strategies,
+      limits: () => this.#running.config,
+      seal: (strategy) => this.#workers.tell({ type: "seal", strategy }),
+      usages: processUsages,
+      now,
+      schedule: scheduleTimeout,
+      log,
+    });
+    this.#supervisors = new PoolSupervisors({
+      counters: this.#counters,
+      tellWorkers: (message) => this.#workers.tell(message),
+      now,
+      random,
+      schedule: scheduleTimeout,
+      events: this.#metrics,
+      log,
+    });
+    this.#supervisors.update(config.pools, this.#rows.assign(config.pools));
   }
 
   /** Where clients are served; after `start` with the real ports. */
   get addresses(): string[] {
-    return this.#listen.map(formatAddress);
+    return this.#listen.all.map(formatAddress);
   }
 
   get adminAddress(): string {
@@ -136,52 +174,63 @@ export class Master {
   /** The metrics of all processes, also of those that are gone. */
   async metrics(): Promise<Snapshot> {
     const facts = await gatherMasterFacts({
-      supervisors: this.#supervisors,
-      strategies: this.#options.strategies,
+      supervisors: this.#supervisors.all,
+      strategies: this.#running.strategies,
       workers: this.#workers,
-      config: { reloads: 0, lastSucceeded: true, lastSuccessMs: this.#loadedAtMs },
+      config: {
+        reloads: this.#reloads.count,
+        lastSucceeded: this.#reloads.last?.ok ?? true,
+        lastSuccessMs: this.#reloads.loadedAtMs,
+      },
     });
     return this.#metrics.snapshot(facts);
   }
 
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
-    const { config, strategies } = this.#options;
-    const { pools, routes, trustedProxies, clientConnections, requestId, accessLog } = config;
+    const { config, strategies } = this.#running;
     try {
       this.#files.keep(Object.values(strategies));
-      await this.#findAddresses();
+      const addresses = await this.#listen.find(config.listen);
+      addresses.commit();
+      this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
       this.#serveAdmin();
-      const served: ServedConfig = {
-        listen: this.#listen.map((address) => ({ address })),
-        pools,
-        routes,
-        trustedProxies,
-        clientConnections,
-        requestId,
-        accessLog,
-      };
-      const rows = this.#rows.assign(pools);
-      await this.#workers.apply({ generation: 1, config: served, rows, strategies });
-      this.#rows.committed(pools);
+      this.#watch.start();
+      await this.#workers.apply(this.#plan(this.#running, addresses.listen));
+      this.#rows.committed(config.pools);
       await this.#telemetry.start();
     } catch (error) {
       this.kill();
       throw error;
     }
-    for (const supervisor of this.#supervisors) supervisor.start();
+    this.#supervisors.start();
+    this.#startEnded.resolve();
     this.#ready = true;
     this.#warnOfDescriptors();
   }
 
-  /** Not ready at once; after the delay no new connections; what runs gets the grace. */
+  /** Config and strategies as they are now; asked for while one runs, it is made afterwards. Never rejects. */
+  async reload(trigger: string): Promise<ReloadReport> {
+    return this.#reloads.request(trigger);
+  }
+
+  /**
+   * Not ready at once, and every answer ends its connection; after the delay no new connections; what runs gets the
+   * grace.
+   */
   async stop(): Promise<void> {
     this.#ready = false;
-    const { delayMs, graceMs } = this.#options.config.shutdown;
+    this.#ending.abort();
+    this.#startEnded.resolve();
+    const reloaded = this.#reloads.stop();
+    const { delayMs, graceMs } = this.#running.config.shutdown;
+    const stopped = this.#workers.stop({ delayMs, graceMs });
     if (delayMs > 0) await Bun.sleep(delayMs);
-    for (const supervisor of this.#supervisors) supervisor.stop();
-    await this.#workers.stop(graceMs);
+    this.#supervisors.stop();
+    await stopped;
     await this.#telemetry.stop();
+    // Or it would write into a folder that is about to be removed.
+    await reloaded;
     this.#close();
   }
 
@@ -191,19 +240,23 @@ export class Master {
   }
 
   kill(): void {
-    for (const supervisor of this.#supervisors) supervisor.stop();
+    this.#ending.abort();
+    this.#startEnded.resolve();
+    this.#supervisors.stop();
     this.#workers.kill();
     this.#close();
   }
 
   #close(): void {
+    this.#watch.stop();
     this.#admin?.stop();
     this.#admin = null;
     this.#memory.close();
   }
 
   #warnOfDescriptors(): void {
-    const { config, log } = this.#options;
+    const { log } = this.#options;
+    const { config } = this.#running;
     const { max } = config.clientConnections;
     const { limit } = readDescriptors();
     if (max === null || limit === null) return;
@@ -217,20 +270,58 @@ export class Master {
     });
   }
 
-  /** Every address checked and with its real port. */
-  async #findAddresses(): Promise<void> {
-    const found: SocketAddress[] = [];
-    for (const [index, address] of this.#listen.entries()) {
-      found.push(await probeAddress(address, listenPlace(index)));
+  /** Nothing has changed when this throws. */
+  async #reload(): Promise<void> {
+    try {
+      await this.#bringIntoForce();
+    } finally {
+      this.#files.keep(Object.values(this.#running.strategies));
+      this.#files.removeOthers(this.#options.tempDir);
     }
-    this.#listen = found;
-    this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
+    this.#warnOfDescriptors();
+  }
+
+  async #bringIntoForce(): Promise<void> {
+    const before = this.#running;
+    await this.#startEnded.promise;
+    const loaded = await this.#options.provision(this.#ending.signal);
+    const { config, configFile, strategies } = loaded;
+    const problems = findRestartProblems(before.config, config);
+    if (problems.length > 0) throw new ConfigError(problems, { file: configFile });
+    const addresses = await this.#listen.find(config.listen);
+    const plan = this.#plan(loaded, addresses.listen);
+    const quarantined = this.#watch.problemsOf(plan, before.strategies);
+    if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
+    // Until all have the new one, a worker that dies is replaced by one with the old.
+    const kept = Object.values(before.strategies);
+    this.#files.keep([...kept, ...Object.values(strategies)]);
+    await this.#workers.apply(plan);
+    addresses.commit();
+    this.#running = loaded;
+    this.#rows.committed(config.pools);
+    this.#supervisors.update(config.pools, plan.rows);
+  }
+
+  /** Throws RuntimeError when there are more backends than there is room for. */
+  #plan({ config, strategies }: Provisioned, listen: readonly ListenConfig[]): Plan {
+    const { pools, routes, trustedProxies, clientConnections, requestId, accessLog } = config;
+    const served: ServedConfig = {
+      listen,
+      pools,
+      routes,
+      trustedProxies,
+      clientConnections,
+      requestId,
+      accessLog,
+    };
+    const rows = this.#rows.assign(pools);
+    return { generation: this.#generation++, config: served, rows, strategies };
   }
 
   #serveAdmin(): void {
     const address = this.#adminAddress;
     try {
-      this.#admin = serveAdmin({ ...this.#options.config.admin, address }, this.#adminFacts());
+      this.#admin = serveAdmin({ ...this.#running.config.admin, address }, this.#adminFacts());
     } catch (error) {
       throw bindError(address, error, ADMIN_PLACE);
     }
@@ -238,33 +329,25 @@ export class Master {
 
   #adminFacts(): AdminFacts {
     return {
-      ready: () =>
-        this.#ready &&
-        this.#workers.serving > 0 &&
-        this.#supervisors.some((supervisor) => supervisor.hasBackend()),
+      ready: () => this.#ready && this.#workers.serving > 0 && this.#supervisors.hasBackend(),
       pools: async () => {
         const reports = await this.#workers.reports();
-        return this.#supervisors.map((supervisor) => ({
-          name: supervisor.name,
-          queued: 0,
-          strategy: this.#strategyStatus(supervisor.name, reports),
-          backends: supervisor.backends(),
-        }));
+        const { strategies } = this.#running;
+        return this.#supervisors.all.map((each) => statusOf(each, strategies, reports));
       },
       workers: () => this.#workers.status(),
+      recycle: () => this.#workers.recycle(),
       metrics: async (accept) =>
         expose(await this.metrics(), this.#telemetry.origin, chooseFormat(accept)),
-    };
-  }
-
-  #strategyStatus(pool: string, reports: readonly (WorkerReport | null)[]) {
-    const description = this.#options.strategies[pool]?.description;
-    if (description === undefined) throw new Error(`pool ${pool} has no strategy`);
-    const seen = reports.flatMap((report) => report?.pools[pool] ?? []);
-    return {
-      ...description,
-      quarantined: seen.some(({ quarantined }) => quarantined),
-      faults: seen.reduce((sum, { faults }) => sum + faults, 0),
+      reloads: () => ({
+        file: this.#running.configFile,
+        loadedAt: new Date(this.#reloads.loadedAtMs).toISOString(),
+        reloads: this.#reloads.count,
+        last: this.#reloads.last,
+      }),
+      reload: () => this.reload("admin API"),
+      setDraining: (pool, backend, draining) =>
+        this.#supervisors.setDraining(pool, backend, draining),
     };
   }
 }

@@ -5,7 +5,9 @@ import type { Health } from "../plugin.ts";
 import type { CountersShape } from "../pool/counters.ts";
 import type { ExportReport } from "../telemetry/export-watch.ts";
 import type { ServiceIdentity } from "../telemetry/resource-attributes.ts";
+import type { ExportTls } from "../telemetry/tls-files.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
+import type { StopTimes } from "./listeners.ts";
 
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
 export type ServedConfig = Pick<
@@ -28,9 +30,25 @@ export interface PlannedStrategy {
   readonly description: StrategyDescription;
 }
 
+/** What a worker has to know of a strategy beside its code. */
+export interface StrategyCondition {
+  /** Names this version of this strategy in this pool, in the words of the shared memory. */
+  readonly number: number;
+  /** It has ended workers: no call may reach it. */
+  readonly sealed: boolean;
+}
+
+/** By pool. */
+export type StrategyConditions = Readonly<Record<string, StrategyCondition>>;
+
 /** Sent once, before anything else. */
 export interface WorkerSetup {
+  /** Its place among the workers; for a while one that leaves and its successor have the same. */
   readonly index: number;
+  /** What it alone writes of the shared memory: no two living workers have the same. */
+  readonly column: number;
+  /** Another worker serves in its place until this one does. */
+  readonly succeeds: boolean;
   /** The counters, and behind them the census of connections. */
   readonly counters: {
     readonly handle: string;
@@ -44,6 +62,8 @@ export interface WorkerSetup {
     readonly config: TelemetryConfig;
     /** The same for all processes: they are one resource. */
     readonly service: ServiceIdentity;
+    /** As the files were at the start of the program. */
+    readonly tls: ExportTls;
   };
 }
 
@@ -53,7 +73,13 @@ export interface WorkerSetup {
  */
 export type ToWorker =
   | { readonly type: "setup"; readonly setup: WorkerSetup }
-  | { readonly type: "prepare"; readonly plan: Plan }
+  | {
+      readonly type: "prepare";
+      readonly plan: Plan;
+      /** Others serve it already: what has gone missing since is no reason to refuse it. */
+      readonly inForce: boolean;
+      readonly conditions: StrategyConditions;
+    }
   | { readonly type: "commit"; readonly generation: number }
   | { readonly type: "abort"; readonly generation: number }
   | {
@@ -64,10 +90,12 @@ export type ToWorker =
       readonly from: Health;
       readonly to: Health;
     }
+  /** No call may reach the strategy of this number any more. */
+  | { readonly type: "seal"; readonly strategy: number }
   | { readonly type: "report"; readonly id: number }
   /** The access log's file, by its name. */
   | { readonly type: "reopen" }
-  | { readonly type: "stop"; readonly graceMs: number };
+  | ({ readonly type: "stop" } & StopTimes);
 
 export type FromWorker =
   | { readonly type: "started"; readonly version: string }
@@ -81,6 +109,8 @@ export type FromWorker =
       readonly atRunTime: boolean;
     }
   | { readonly type: "committed"; readonly generation: number }
+  /** Of a worker that stops: nobody can connect to it any more. */
+  | { readonly type: "closed" }
   | { readonly type: "failing"; readonly row: number }
   | {
       readonly type: "trial";
@@ -118,6 +148,7 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   started: ({ version }) => typeof version === "string",
   prepared: ({ generation }) => isCount(generation),
   committed: ({ generation }) => isCount(generation),
+  closed: () => true,
   refused: ({ generation, problems, atRunTime }) =>
     isCount(generation) &&
     typeof atRunTime === "boolean" &&

@@ -1,4 +1,4 @@
-import type { BackendStatus } from "../admin/server.ts";
+import type { BackendStatus } from "../admin/facts.ts";
 import { type EjectionChange, PoolEjection } from "../balance/ejection.ts";
 import type { PoolConfig } from "../config/config.ts";
 import { createProbe, type Probe } from "../health/probe.ts";
@@ -6,7 +6,7 @@ import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts
 import type { Logger } from "../log.ts";
 import type { Backend, Health } from "../plugin.ts";
 import { type PoolBackend, rowOf } from "../pool/backend.ts";
-import { type Counters, EJECTION_ON } from "../pool/counters.ts";
+import { type Counters, EJECTION_NONE, EJECTION_ON, PROBE_UNKNOWN } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import type { EjectionReason } from "../telemetry/metrics/master-metrics.ts";
@@ -36,43 +36,21 @@ export interface PoolSupervisorOptions {
 /** Watches one pool from the master: probes it, ejects and readmits its backends, and knows its state. */
 export class PoolSupervisor {
   readonly #options: PoolSupervisorOptions;
-  readonly #pool: Pool;
-  readonly #prober: PoolProber | null;
-  readonly #ejection: PoolEjection | null;
   readonly #log: TransitionLog;
+  #pool: Pool;
+  #prober: PoolProber | null;
+  #ejection: PoolEjection | null;
   #cancelTimer = (): void => {};
   #stopped = false;
+  #started = false;
 
   constructor(options: PoolSupervisorOptions) {
-    const { pool, rows, counters, now, random, schedule, log } = options;
+    const { pool, rows, counters, now, log } = options;
     this.#options = options;
     this.#log = new TransitionLog(log, now);
     this.#pool = new Pool(pool, counters, rows);
-    this.#prober =
-      pool.health === null
-        ? null
-        : new PoolProber({
-            config: pool.health,
-            backends: pool.backends,
-            rows,
-            counters,
-            now,
-            random,
-            probe: options.probe ?? createProbe(pool.health),
-            schedule,
-            onResult: (report) => this.#probed(report),
-          });
-    this.#ejection =
-      pool.ejection === null
-        ? null
-        : new PoolEjection({
-            config: pool.ejection,
-            counters,
-            rows,
-            rise: pool.health === null || pool.health.path === null ? null : pool.health.rise,
-            now,
-            random,
-          });
+    this.#prober = this.#createProber(pool, rows);
+    this.#ejection = this.#createEjection(pool, rows, null);
   }
 
   get name(): string {
@@ -81,7 +59,30 @@ export class PoolSupervisor {
 
   /** What an earlier supervisor ejected comes back at its time here. */
   start(): void {
+    this.#started = true;
     this.#prober?.start();
+    this.#schedule();
+  }
+
+  /**
+   * A reload gave the pool another config, which is in force. What is known of backends that stay
+   * holds on, as far as somebody still watches over it.
+   */
+  update(pool: PoolConfig, rows: readonly number[]): void {
+    const before = this.#pool.config;
+    this.#pool = new Pool(pool, this.#options.counters, rows);
+    // A reload that was under way when the stop came.
+    if (this.#stopped) return;
+    if (this.#started && Bun.deepEquals(before.health, pool.health)) {
+      this.#prober?.update(pool.backends, rows);
+    } else {
+      this.#prober?.stop();
+      this.#prober = this.#createProber(pool, rows);
+      if (this.#started) this.#prober?.start();
+      if (this.#prober === null) this.#forgetProbes();
+    }
+    this.#ejection = this.#createEjection(pool, rows, this.#ejection);
+    if (this.#ejection === null) this.#forgetEjections();
     this.#schedule();
   }
 
@@ -102,6 +103,22 @@ export class PoolSupervisor {
     }
   }
 
+  /** What the backend has may finish, it gets nothing new; until it is taken back. Null: there is none. */
+  setDraining(id: string, draining: boolean): BackendStatus | null {
+    const { counters, log } = this.#options;
+    const backend = this.#pool.backends.find((each) => each.id === id);
+    if (backend === undefined) return null;
+    if (backend.draining !== draining) {
+      counters.setDraining(rowOf(backend), draining);
+      log.info(draining ? "backend is draining" : "backend is taken back", {
+        pool: this.name,
+        backend: id,
+        inFlight: backend.inFlight,
+      });
+    }
+    return this.#statusOf(backend);
+  }
+
   /** Whether some backend is neither probe-down nor draining. */
   hasBackend(): boolean {
     return this.#pool.backends.some(
@@ -110,23 +127,73 @@ export class PoolSupervisor {
   }
 
   backends(): BackendStatus[] {
+    return this.#pool.backends.map((backend) => this.#statusOf(backend));
+  }
+
+  #statusOf(backend: PoolBackend): BackendStatus {
     const { counters } = this.#options;
-    return this.#pool.backends.map((backend) => {
-      const row = rowOf(backend);
-      return {
-        id: backend.id,
-        url: backend.url,
-        weight: backend.weight,
-        labels: backend.labels,
-        health: backend.health,
-        ejectedUntil: counters.ejection(row) === EJECTION_ON ? this.#ejectedUntil(row) : null,
-        draining: backend.draining,
-        inFlight: backend.inFlight,
-        requests: counters.requests(row),
-        failures: counters.failures(row),
-        connections: { open: counters.openConnections(row), idle: counters.idleConnections(row) },
-      };
+    const row = rowOf(backend);
+    return {
+      id: backend.id,
+      url: backend.url,
+      weight: backend.weight,
+      labels: backend.labels,
+      health: backend.health,
+      ejectedUntil: counters.ejection(row) === EJECTION_ON ? this.#ejectedUntil(row) : null,
+      draining: backend.draining,
+      inFlight: backend.inFlight,
+      requests: counters.requests(row),
+      failures: counters.failures(row),
+      connections: { open: counters.openConnections(row), idle: counters.idleConnections(row) },
+    };
+  }
+
+  #createProber(pool: PoolConfig, rows: readonly number[]): PoolProber | null {
+    const { counters, now, random, schedule, probe } = this.#options;
+    const { health: config, backends } = pool;
+    if (config === null) return null;
+    return new PoolProber({
+      config,
+      backends,
+      rows,
+      counters,
+      now,
+      random,
+      probe: probe ?? createProbe(config),
+      schedule,
+      onResult: (report) => this.#probed(report),
     });
+  }
+
+  #createEjection(
+    { health, ejection: config }: PoolConfig,
+    rows: readonly number[],
+    before: PoolEjection | null,
+  ): PoolEjection | null {
+    const { counters, now, random } = this.#options;
+    if (config === null) return null;
+    const rise = health === null || health.path === null ? null : health.rise;
+    return new PoolEjection({ config, counters, rows, rise, now, random }, before);
+  }
+
+  /** Nobody probes any more: who is down would be so for ever. */
+  #forgetProbes(): void {
+    const { counters, tellWorkers, events } = this.#options;
+    for (const backend of this.#pool.backends) {
+      const from = backend.health;
+      if (from === "unknown") continue;
+      const row = rowOf(backend);
+      counters.setProbe(row, PROBE_UNKNOWN);
+      tellWorkers({ type: "health", pool: this.name, row, from, to: "unknown" });
+      events.healthChanged(this.name, backend, "unknown");
+    }
+  }
+
+  /** The same for who is ejected. */
+  #forgetEjections(): void {
+    const { counters } = this.#options;
+    for (const backend of this.#pool.backends)
+      counters.setEjection(rowOf(backend), EJECTION_NONE, 0);
   }
 
   #ejectedUntil(row: number): string {

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import { formatAddress } from "../config/address.ts";
 import type { SocketAddress } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
+import { waitingName } from "./socket-file.ts";
 
 /**
  * Binds the address alone for a moment and returns it with its real port (0 asks for a free one).
@@ -46,8 +47,16 @@ function isListed(path: string): boolean {
   if (!existsSync(table)) return false;
   return readFileSync(table, "utf8")
     .split("\n")
-    .some((line) => line.endsWith(` ${path}`));
+    .some((line) => {
+      // Connections have the name of the listener that accepted them, which may be gone.
+      const [, , , flags] = line.split(" ", 4);
+      if (flags !== ACCEPTS) return false;
+      return [path, waitingName(path)].some((name) => line.endsWith(` ${name}`));
+    });
 }
+
+/** `__SO_ACCEPTCON`, as the kernel prints it. */
+const ACCEPTS = "00010000";
 
 /** Where an address that clients use comes from, for `bindError`. */
 export function listenPlace(index: number): string {

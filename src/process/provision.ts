@@ -1,7 +1,12 @@
 import type { Config } from "../config/config.ts";
 import { countCpus } from "../config/cpus.ts";
 import { attribute, mergeSettings, overlay, type ServeFlags } from "../config/overlay.ts";
-import { type NamedStrategy, findStrategies, resolveConfig } from "../config/resolve.ts";
+import {
+  findStrategies,
+  findStrategyFiles,
+  type NamedStrategy,
+  resolveConfig,
+} from "../config/resolve.ts";
 import { overlayTelemetry } from "../config/telemetry-environment.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import { builtInNames } from "../strategy/built-in.ts";
@@ -23,6 +28,13 @@ export interface ProvisionInput extends EvaluationOptions {
   readonly tempDir: string;
   /** For what is no mistake but probably not meant. */
   readonly warn?: (message: string) => void;
+  /** What `workers: "auto"` stands for. Default: as many as there are processors for now. */
+  readonly cpus?: number;
+  /**
+   * Told of the files that this is made of, absolute, also when it fails: the config file, the
+   * strategies, and what they import.
+   */
+  readonly onFile?: (file: string) => void;
 }
 
 export interface Provisioned {
@@ -48,6 +60,7 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
   const settings = mergeSettings(input.flags, input.env);
   const loaded = await evaluateConfigFile({ file: settings.flags.config, cwd, tempDir }, input);
   const configFile = loaded?.file ?? null;
+  for (const source of loaded?.sources ?? []) input.onFile?.(source);
   if (loaded && loaded.passedOver.length > 0) {
     const others = loaded.passedOver.join(", ");
     input.warn?.(`${loaded.file} is used; ${others} beside it are passed over`);
@@ -58,17 +71,19 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
   const context = {
     baseDir: laid.baseDir,
     configDir: laid.configDir,
-    cpus: countCpus(),
+    cpus: input.cpus ?? countCpus(),
     platform: process.platform,
     strategies: builtInNames,
   };
+
+  for (const file of findStrategyFiles(laid.raw, context)) input.onFile?.(file);
 
   const problems: Problem[] = [...laid.problems, ...told.problems];
   let config: Config | null = null;
   let keysAreWrong = false;
   try {
     config = resolveConfig(told.raw, context);
-    const unreadable = telemetryProblems(config.telemetry);
+    const unreadable = telemetryProblems(config.telemetry, told.raw);
     problems.push(...unreadable.map((problem) => attribute(problem, origins)));
   } catch (thrown) {
     const found = problemsOf(thrown);
@@ -98,7 +113,7 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
   if (config === null || problems.length > 0) {
     throw new ConfigError(withoutRepeats(problems), { file: keysAreWrong ? configFile : null });
   }
-  for (const warning of telemetryWarnings(config.telemetry)) input.warn?.(warning);
+  for (const warning of telemetryWarnings(config.telemetry, input.env)) input.warn?.(warning);
   return { config, configFile, strategies };
 }
 
@@ -106,10 +121,14 @@ async function evaluateNamed(
   { strategy, path }: NamedStrategy,
   input: ProvisionInput,
 ): Promise<EvaluatedStrategy> {
-  if (strategy.kind === "file") return await evaluateStrategyConfig(strategy, input.tempDir, input);
+  if (strategy.kind === "file") {
+    const evaluated = await evaluateStrategyConfig(strategy, input.tempDir, input);
+    for (const source of evaluated.sources) input.onFile?.(source);
+    return evaluated;
+  }
   const module: StrategyModule = { kind: "built-in", name: strategy.name };
   try {
-    return { module, description: await evaluateStrategy(module, strategy.options) };
+    return { module, description: await evaluateStrategy(module, strategy.options), sources: [] };
   } catch (thrown) {
     // There is no file of the user's to name: where the config asks for it is the place.
     throw new ConfigError(problemsOf(thrown).map(({ message }) => ({ path, message })));

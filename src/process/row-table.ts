@@ -15,16 +15,18 @@ export class RowTable {
   }
 
   /**
-   * A row for every backend, by pool and in the order of its backends. A backend that had one keeps
-   * it; a row whose backend is gone is reused once that is in force and nothing is in flight there.
+   * A row for every backend, by pool and in the order of its backends. A backend that is in force
+   * keeps its own; a row whose backend is gone is reused once nothing is in flight there. A backend
+   * that comes back begins anew, but what it still has in flight is counted.
    *
    * Throws RuntimeError when there are more backends than rows.
    */
   assign(pools: readonly PoolConfig[]): Record<string, number[]> {
     const wanted = keysOf(pools);
     for (const [key, row] of this.#taken) {
-      const gone = !wanted.has(key) && !this.#inForce.has(key);
-      if (gone && this.#counters.isQuiet(row)) this.#taken.delete(key);
+      if (this.#inForce.has(key)) continue;
+      if (this.#counters.isQuiet(row)) this.#taken.delete(key);
+      else if (wanted.has(key)) this.#counters.forgetState(row);
     }
     const used = new Set(this.#taken.values());
     let next = 0;

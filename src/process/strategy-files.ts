@@ -1,4 +1,12 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { RuntimeError } from "../errors.ts";
 import type { PlannedStrategy } from "./messages.ts";
@@ -10,15 +18,30 @@ import type { PlannedStrategy } from "./messages.ts";
 export class StrategyFiles {
   readonly #texts = new Map<string, string>();
 
-  /** Keeps the files of these strategies and forgets all others. Throws when one cannot be read. */
+  /** Keeps the files of these strategies and forgets all others. Throws when a new one cannot be read. */
   keep(strategies: Iterable<PlannedStrategy>): void {
+    const before = new Map(this.#texts);
     this.#texts.clear();
     for (const { module } of strategies) {
       if (module.kind !== "file") continue;
-      this.#texts.set(module.path, readFileSync(module.path, "utf8"));
+      const { path } = module;
+      this.#texts.set(path, before.get(path) ?? readFileSync(path, "utf8"));
       // The bundler's; it keeps others from having a say when the bundle is imported.
-      const settings = join(dirname(module.path), "tsconfig.json");
-      if (existsSync(settings)) this.#texts.set(settings, readFileSync(settings, "utf8"));
+      const settings = join(dirname(path), "tsconfig.json");
+      const text = before.get(settings);
+      if (text !== undefined) this.#texts.set(settings, text);
+      else if (existsSync(settings)) this.#texts.set(settings, readFileSync(settings, "utf8"));
+    }
+  }
+
+  /** Removes bundles from that folder that are not kept: each edit of a file has left one. */
+  removeOthers(folder: string): void {
+    // Whoever cleaned the folder away did the same.
+    if (!existsSync(folder)) return;
+    refuseForeign(folder);
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      if (name.endsWith(".mjs") && !this.#texts.has(path)) rmSync(path, { force: true });
     }
   }
 

@@ -1,9 +1,11 @@
 import type { Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
+import { HeldModules } from "./held-modules.ts";
 import {
   type FromWorker,
   type Plan,
   readFromWorker,
+  type StrategyConditions,
   type ToWorker,
   type WorkerReport,
   type WorkerSetup,
@@ -17,6 +19,8 @@ export interface WorkerHandleOptions {
   readonly spawn: SpawnWorker;
   readonly schedule: Schedule;
   readonly log: Logger;
+  /** As things are when a plan is sent. */
+  conditionsOf(plan: Plan): StrategyConditions;
   /** A fact for the master that no request of ours asked for. */
   onMessage(message: FromWorker): void;
   /** The process is gone, for whatever reason; called once. */
@@ -35,12 +39,17 @@ const REPORT_TIMEOUT_MS = 500;
 /** One worker process as the master sees it. */
 export class WorkerHandle {
   readonly index: number;
+  readonly column: number;
   readonly startedAt = new Date();
+  readonly modules = new HeldModules();
+  /** Nobody can connect to it any more. */
+  readonly closed: Promise<void>;
   readonly exited: Promise<void>;
   readonly #options: WorkerHandleOptions;
   readonly #process: WorkerProcess;
   /** The version that it said it is; null when it ended before. */
   readonly #started = Promise.withResolvers<string | null>();
+  readonly #closed = Promise.withResolvers<void>();
   readonly #phase = new Map<string, (answer: PhaseAnswer | null) => void>();
   readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
   #nextReport = 1;
@@ -52,9 +61,11 @@ export class WorkerHandle {
   constructor(options: WorkerHandleOptions) {
     const { setup, spawn, schedule, log } = options;
     this.index = setup.index;
+    this.column = setup.column;
     this.#options = options;
     const exited = Promise.withResolvers<void>();
     this.exited = exited.promise;
+    this.closed = this.#closed.promise;
     const cancel = schedule(START_TIMEOUT_MS, () => this.kill());
     void this.#started.promise.then(cancel);
     try {
@@ -67,6 +78,7 @@ export class WorkerHandle {
           for (const answer of this.#phase.values()) answer(null);
           for (const answer of this.#reports.values()) answer(null);
           options.onExit(this, reason);
+          this.#closed.resolve();
           exited.resolve();
         },
       });
@@ -85,7 +97,7 @@ export class WorkerHandle {
   }
 
   /** Null: the worker died or did not answer in time (it is ended then). */
-  async prepare(plan: Plan): Promise<PhaseAnswer | null> {
+  async prepare(plan: Plan, inForce: boolean): Promise<PhaseAnswer | null> {
     const version = await this.#started.promise;
     if (version === null) return null;
     const { generation } = plan;
@@ -96,7 +108,13 @@ export class WorkerHandle {
       const problems = [{ path: `worker ${this.index}`, message }];
       return { type: "refused", generation, problems, atRunTime: true };
     }
-    return this.#ask(`prepare ${generation}`, { type: "prepare", plan });
+    this.modules.add(Object.values(plan.strategies));
+    return this.#ask(`prepare ${generation}`, {
+      type: "prepare",
+      plan,
+      inForce,
+      conditions: this.#options.conditionsOf(plan),
+    });
   }
 
   /** Null as above. */
@@ -104,7 +122,9 @@ export class WorkerHandle {
     return this.#ask(`commit ${generation}`, { type: "commit", generation });
   }
 
-  tell(message: Extract<ToWorker, { type: "abort" | "health" | "reopen" | "stop" }>): void {
+  tell(
+    message: Extract<ToWorker, { type: "abort" | "health" | "seal" | "reopen" | "stop" }>,
+  ): void {
     this.#send(message);
   }
 
@@ -165,6 +185,9 @@ export class WorkerHandle {
       case "refused":
         this.#phase.get(`prepare ${message.generation}`)?.(message);
         this.#phase.get(`commit ${message.generation}`)?.(message);
+        break;
+      case "closed":
+        this.#closed.resolve();
         break;
       case "report":
         this.#reports.get(message.id)?.(message.report);

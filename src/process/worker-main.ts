@@ -1,10 +1,13 @@
 import type { Logger } from "../log.ts";
-import type { RequestObserver } from "../proxy/observer.ts";
 import type { ExportReport } from "../telemetry/export-watch.ts";
 import { knownMethods } from "../telemetry/request-method.ts";
+import type { Tracing } from "../telemetry/sdk.ts";
 import { createClock } from "./clock.ts";
+import type { StopTimes } from "./listeners.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { closeObjectPrototype } from "./object-prototype.ts";
 import { StrayErrors } from "./stray-errors.ts";
+import { BEAT_MS } from "./watchdog.ts";
 import { Worker } from "./worker.ts";
 
 /** Makes this process a worker; the master's messages keep it alive from then on. */
@@ -18,52 +21,55 @@ export function runWorker(log: Logger, version: string): void {
   // The ordinary log's and the access log's: that it cannot be written is no reason to do anything else.
   process.stderr.on("error", () => {});
   const now = createClock();
+  const prototype = closeObjectPrototype();
+  setInterval(() => prototype.restore(log), BEAT_MS).unref();
   const strays = new StrayErrors(log, now);
   process.on("unhandledRejection", (reason) => strays.report(reason));
   process.on("uncaughtException", (error) => strays.report(error));
 
   let worker: Worker | null = null;
-  let shutdownTelemetry = async (): Promise<void> => {};
   const receive = async (message: ToWorker): Promise<void> => {
     if (message.type === "setup") {
-      let observer: RequestObserver | null = null;
-      const { index, telemetry } = message.setup;
+      let tracing: Tracing | null = null;
+      const { column, telemetry } = message.setup;
       const { traces, knownMethods: methods } = telemetry.config;
       if (traces !== null) {
         const { startTracing } = await import("../telemetry/sdk.ts");
         const report = (exports: ExportReport) =>
-          tell({ type: "exports", worker: index, report: exports });
-        const tracing = startTracing({ ...telemetry, report, log }, traces);
-        observer = tracing.observer;
-        shutdownTelemetry = () => tracing.shutdown();
+          tell({ type: "exports", worker: column, report: exports });
+        tracing = startTracing({ ...telemetry, report, log }, traces);
       }
       worker = new Worker({
         setup: message.setup,
         tell,
-        observer,
+        tracing,
         knownMethods: knownMethods(methods),
         now,
         log,
       });
       return;
     }
-    await worker?.receive(message);
-    if (message.type === "stop") {
-      await shutdownTelemetry();
-      process.exit(0);
-    }
+    // What is said to it while it stops must not wait for the end.
+    if (message.type === "stop") void stop(message).catch(fail);
+    else await worker?.receive(message);
+  };
+  let stopping = false;
+  const stop = async (times: StopTimes): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    await worker?.stop(times);
+    process.exit(0);
+  };
+  const fail = (error: unknown): void => {
+    log.error("the worker failed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    process.exit(1);
   };
   // Messages are handled one after the other: a plan must not overtake the setup.
   let queue = Promise.resolve();
   process.on("message", (message: ToWorker) => {
-    queue = queue
-      .then(() => receive(message))
-      .catch((error: unknown) => {
-        log.error("the worker failed", {
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
-        process.exit(1);
-      });
+    queue = queue.then(() => receive(message)).catch(fail);
   });
   tell({ type: "started", version });
 }

@@ -8,36 +8,39 @@ import type { AttemptLoopContext } from "../proxy/attempt-loop.ts";
 import type { Handler } from "../proxy/front.ts";
 import { createTrust } from "../proxy/client-address.ts";
 import { createHandler } from "../proxy/handler.ts";
-import type { RequestObserver } from "../proxy/observer.ts";
 import { ServingPool } from "../proxy/serving-pool.ts";
 import { StallWatch } from "../proxy/stall-watch.ts";
-import { StrategyHost } from "../strategy/host.ts";
-import { loadPlugin } from "../strategy/load.ts";
+import type { StrategyHost } from "../strategy/host.ts";
 import { createRandom } from "../strategy/random.ts";
 import { openSocketCalls } from "../transport/socket-calls.ts";
 import type { AccessLog } from "../telemetry/access-log/access-log.ts";
 import { combineObservers } from "../telemetry/combined-observer.ts";
 import { WorkerMetrics } from "../telemetry/metrics/worker-metrics.ts";
+import type { Tracing } from "../telemetry/sdk.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { ClientConnections } from "./client-connections.ts";
+import { DescriptorPressure } from "./descriptor-pressure.ts";
 import { readDescriptors, watchIntervalMs } from "./descriptors.ts";
-import { Listeners, type PreparedListeners } from "./listeners.ts";
+import { Listeners, type PreparedListeners, type StopTimes } from "./listeners.ts";
 import { LiveBackends, type PreparedBackends } from "./live-backends.ts";
 import type {
   FromWorker,
   Plan,
   ServedConfig,
+  StrategyConditions,
   ToWorker,
   WorkerReport,
   WorkerSetup,
 } from "./messages.ts";
+import { StrategyHosts } from "./strategy-hosts.ts";
+import { BEAT_MS } from "./watchdog.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
 
 export interface WorkerOptions {
   readonly setup: WorkerSetup;
   readonly tell: (message: FromWorker) => void;
   /** Beside the metrics, which are always counted; null: nobody. */
-  readonly observer: RequestObserver | null;
+  readonly tracing: Tracing | null;
   /** Methods that metrics name; all others are one. */
   readonly knownMethods: ReadonlySet<string>;
   readonly now: () => number;
@@ -60,15 +63,14 @@ interface Prepared {
 /** Takes messages one at a time: the next one when `receive` has resolved. */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #random: () => number;
   readonly #context: AttemptLoopContext;
   readonly #metrics: WorkerMetrics;
-  readonly #observer: RequestObserver | null;
   readonly #backends: LiveBackends;
   readonly #listeners: Listeners;
   readonly #accessLogs: AccessLogs;
   /** Null: this platform does not tell about connections. */
   readonly #clientConnections: ClientConnections | null = null;
+  readonly #hosts: StrategyHosts;
   readonly #watch: ReturnType<typeof setInterval> | undefined;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
@@ -77,7 +79,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { setup, now, log, knownMethods } = options;
     this.#options = options;
-    const { index, seed } = setup;
+    const { index, column, seed } = setup;
     this.#accessLogs = new AccessLogs({
       now,
       log,
@@ -86,21 +88,46 @@ export class Worker {
     const memory = openSharedMemory(setup.counters.handle);
     const layout = layOutWorkerMemory(setup.counters.shape);
     const counters = layout.counters(memory);
+    const pulse = layout.pulse(memory, column);
+    pulse.beat();
+    // To the very end: telemetry may take a while to send its last, and the master looks on.
+    setInterval(() => pulse.beat(), BEAT_MS).unref();
     this.#metrics = new WorkerMetrics({
-      words: layout.metrics(memory, index),
+      words: layout.metrics(memory, column),
       knownMethods,
       now,
       log,
     });
-    this.#observer = combineObservers(options.observer, this.#metrics.observer);
-    this.#random = createRandom(seed);
+    this.#hosts = new StrategyHosts({
+      pulse,
+      metrics: this.#metrics,
+      now,
+      random: createRandom(seed),
+      log,
+    });
     const socketCalls = openSocketCalls();
-    this.#backends = new LiveBackends({ counters, worker: index, socketCalls, now });
     const descriptors = readDescriptors();
+    const pressure = new DescriptorPressure({
+      descriptors,
+      worker: index,
+      closeIdleBackends: () => this.#backends.closeIdle(),
+      closeIdleClients: () => this.#listeners.closeUnused(),
+      now,
+      log,
+    });
+    this.#backends = new LiveBackends({
+      counters,
+      worker: column,
+      socketCalls,
+      onOpening: () => pressure.opened(),
+      now,
+    });
     const stalls = new StallWatch(now);
     const listeners = new Listeners({
       worker: index,
+      succeeds: setup.succeeds,
       stalls,
+      pressure,
       calls: socketCalls,
       descriptors,
       log,
@@ -112,29 +139,30 @@ export class Worker {
         descriptors,
         census: layout.census(memory, setup.counters.censusKey),
         worker: index,
+        column,
         isListener: (local) => listeners.owns(local),
         underWay: () => listeners.underWay(),
         now,
         log,
       });
-      this.#watch = setInterval(
-        () => this.#clientConnections?.tick(),
-        watchIntervalMs(descriptors.limit),
-      );
     }
+    this.#watch = setInterval(() => {
+      pressure.tick();
+      this.#clientConnections?.tick();
+    }, watchIntervalMs(descriptors.limit));
     let attempts = 0;
     this.#context = {
-      worker: index,
+      worker: column,
       now,
       nextAttemptId: () => ++attempts,
     };
   }
 
-  async receive(message: Exclude<ToWorker, { type: "setup" }>): Promise<void> {
+  async receive(message: Exclude<ToWorker, { type: "setup" | "stop" }>): Promise<void> {
     const { tell } = this.#options;
     switch (message.type) {
       case "prepare":
-        tell(await this.#prepare(message.plan));
+        tell(await this.#prepare(message));
         break;
       case "commit":
         tell(this.#commit(message.generation));
@@ -145,24 +173,37 @@ export class Worker {
       case "health":
         this.#healthChanged(message);
         break;
+      case "seal":
+        this.#hosts.seal(message.strategy, [
+          ...hostsOf(this.#serving),
+          ...hostsOf(this.#prepared?.pools ?? new Map()),
+        ]);
+        break;
       case "report":
         tell({ type: "report", id: message.id, report: this.#report() });
         break;
       case "reopen":
         await this.#accessLogs.reopen(this.#prepared?.accessLog ?? null);
         break;
-      case "stop":
-        this.#abort();
-        await this.#listeners.stop(message.graceMs);
-        await this.#accessLogs.close();
-        clearInterval(this.#watch);
-        this.#backends.close();
-        for (const { host } of this.#serving.values()) host.dispose();
-        break;
     }
   }
 
-  async #prepare(plan: Plan): Promise<FromWorker> {
+  /** Meanwhile it receives what its master says. */
+  async stop(times: StopTimes): Promise<void> {
+    this.#abort();
+    await this.#listeners.stop(times, () => this.#options.tell({ type: "closed" }));
+    // The two of them wait for the last requests, and together no longer than the one that waits longer.
+    await Promise.all([this.#accessLogs.close(), this.#options.tracing?.shutdown()]);
+    clearInterval(this.#watch);
+    this.#backends.close();
+    for (const { host } of this.#serving.values()) host.dispose();
+  }
+
+  async #prepare({
+    plan,
+    inForce,
+    conditions,
+  }: Extract<ToWorker, { type: "prepare" }>): Promise<FromWorker> {
     const { generation, config } = plan;
     this.#abort();
     const backends = this.#backends.prepare(config.pools, plan.rows);
@@ -170,15 +211,15 @@ export class Worker {
     let accessLog: AccessLog | null = null;
     try {
       for (const pool of backends.pools.values()) {
-        pools.set(pool.name, await this.#createPool(plan, pool, backends));
+        pools.set(pool.name, await this.#createPool(plan, conditions, pool, backends));
       }
-      accessLog = await this.#accessLogs.prepare(config.accessLog);
+      accessLog = await this.#accessLogs.prepare(config.accessLog, inForce);
       const handler = this.#createHandler(plan, pools, accessLog);
       const listeners = await this.#listeners.prepare(config.listen);
       this.#prepared = { generation, config, pools, backends, listeners, accessLog, handler };
       return { type: "prepared", generation };
     } catch (error) {
-      for (const { host } of pools.values()) host.dispose();
+      disposeOf(pools, this.#serving);
       this.#accessLogs.abort(accessLog);
       const problems =
         error instanceof ConfigError
@@ -188,32 +229,21 @@ export class Worker {
     }
   }
 
-  async #createPool(plan: Plan, pool: Pool, backends: PreparedBackends): Promise<ServingPool> {
-    const { name } = pool;
-    const planned = plan.strategies[name];
-    if (planned === undefined) throw new Error(`the plan has no strategy for pool ${name}`);
-    const { now, log, tell } = this.#options;
-    const plugin = await loadPlugin(planned.module);
-    const old = this.#serving.get(name)?.host;
-    const host = new StrategyHost({
-      plugin,
-      version: planned.description.version,
-      options: pool.config.strategy.options,
-      pool: name,
-      backends: pool.backends,
-      now,
-      random: this.#random,
-      log,
-      metrics: this.#metrics,
-      onFault: (fault) => this.#metrics.fault(name, plugin.name, fault),
-      previous: old?.name === plugin.name ? { name: old.name, snapshot: old.takeSnapshot() } : null,
-    });
+  async #createPool(
+    plan: Plan,
+    conditions: StrategyConditions,
+    pool: Pool,
+    backends: PreparedBackends,
+  ): Promise<ServingPool> {
+    const { now, tell } = this.#options;
+    const old = this.#serving.get(pool.name);
+    const host = await this.#hosts.make(pool, plan, conditions, old?.host ?? null);
     const reports = {
       onFailing: (row: number) => tell({ type: "failing", row }),
       onTrialEnded: (row: number, trial: number, ok: boolean) =>
         tell({ type: "trial", row, trial, ok }),
     };
-    return new ServingPool(pool, host, backends.transports, reports, now);
+    return new ServingPool(pool, host, backends.transports, reports, now, old);
   }
 
   #createHandler(
@@ -221,14 +251,18 @@ export class Worker {
     pools: ServingPools,
     accessLog: AccessLog | null,
   ): Handler {
-    const { log, setup } = this.#options;
+    const { log, setup, tracing } = this.#options;
     const unique = [process.pid, setup.seed, generation].map((part) => part.toString(36));
     return createHandler({
       config,
       pools,
       context: this.#context,
       // Traces come before: the access log is told of the request's.
-      observer: combineObservers(this.#observer, accessLog?.observer ?? null),
+      observer: combineObservers(
+        tracing?.createObserver(config.accessLog?.redactQuery ?? []) ?? null,
+        this.#metrics.observer,
+        accessLog?.observer ?? null,
+      ),
       log,
       requestIdPrefix: `${unique.join("-")}-`,
       instance: setup.instance,
@@ -243,17 +277,21 @@ export class Worker {
       return { type: "refused", generation, problems, atRunTime: true };
     }
     this.#prepared = null;
-    for (const { name, backends } of this.#backends.commit(prepared.backends)) {
-      prepared.pools.get(name)?.host.setBackends(backends);
-    }
     const before = this.#serving;
+    const changed = new Set(this.#backends.commit(prepared.backends).map(({ name }) => name));
+    for (const [name, { host, pool }] of prepared.pools) {
+      const old = before.get(name);
+      // A new instance was told when it was made.
+      const others = old?.host === host && !sameObjects(old.pool.backends, pool.backends);
+      if (others || changed.has(name)) host.setBackends(pool.backends);
+    }
     this.#serving = prepared.pools;
     this.#listeners.commit(prepared.listeners, prepared.handler);
     this.#accessLogs.commit(prepared.accessLog);
     const { clientConnections, trustedProxies } = prepared.config;
     this.#clientConnections?.setLimits(clientConnections, createTrust(trustedProxies));
     // Requests that are under way stay with the old instances, which end with the last of them.
-    for (const { host } of before.values()) host.dispose();
+    disposeOf(before, prepared.pools);
     return { type: "committed", generation };
   }
 
@@ -261,16 +299,19 @@ export class Worker {
     if (this.#prepared === null) return;
     this.#listeners.abort(this.#prepared.listeners);
     this.#accessLogs.abort(this.#prepared.accessLog);
-    for (const { host } of this.#prepared.pools.values()) host.dispose();
+    disposeOf(this.#prepared.pools, this.#serving);
     this.#prepared = null;
   }
 
   /** To the instances that serve, and to those that are about to. */
   #healthChanged({ pool, row, from, to }: Extract<ToWorker, { type: "health" }>): void {
+    const hosts = new Set<StrategyHost>();
     for (const pools of [this.#serving, this.#prepared?.pools]) {
       const serving = pools?.get(pool);
-      const backend = serving?.pool.backends.find((each) => rowOf(each) === row);
-      if (backend !== undefined) serving?.host.healthChanged(backend, from, to);
+      if (serving === undefined || hosts.has(serving.host)) continue;
+      hosts.add(serving.host);
+      const backend = serving.pool.backends.find((each) => rowOf(each) === row);
+      if (backend !== undefined) serving.host.healthChanged(backend, from, to);
     }
   }
 
@@ -284,6 +325,20 @@ export class Worker {
       pools: Object.fromEntries(pools),
     };
   }
+}
+
+function sameObjects(one: readonly object[], two: readonly object[]): boolean {
+  return one.length === two.length && one.every((each, index) => each === two[index]);
+}
+
+function hostsOf(pools: ServingPools): StrategyHost[] {
+  return [...pools.values()].map(({ host }) => host);
+}
+
+/** Not of those that others have, too. */
+function disposeOf(pools: ServingPools, others: ServingPools): void {
+  const kept = new Set([...others.values()].map(({ host }) => host));
+  for (const { host } of pools.values()) if (!kept.has(host)) host.dispose();
 }
 
 function messageOf(error: unknown): string {

@@ -44,6 +44,9 @@ export interface ForwardedRequest {
   readonly startedAt: number;
 }
 
+/** A deadline that is noticed so late was missed by this process, which stood still. */
+const LATE_MS = 500;
+
 export class AttemptLoop {
   readonly #context: AttemptLoopContext;
   readonly #serving: ServingPool;
@@ -84,7 +87,10 @@ export class AttemptLoop {
     const { requestMs } = this.#serving.config.timeouts;
     this.#request.front.onGone(() => this.#end(clientGone()));
     if (requestMs !== null) {
-      this.#deadline = setTimeout(() => this.#end(this.#overdue()), requestMs);
+      const { now } = this.#context;
+      const dueMs = now() + requestMs;
+      const onDue = (): void => this.#end(this.#overdue(now() - dueMs > LATE_MS));
+      this.#deadline = setTimeout(onDue, requestMs);
     }
     this.#serving.budget?.request();
     try {
@@ -97,9 +103,12 @@ export class AttemptLoop {
     }
   }
 
-  /** The backend's fault only if all it had to do was answer: slow clients must not get it ejected. */
-  #overdue(): ProxyError {
-    return overdue(!this.#sending?.underWay && (this.#body?.ended ?? true));
+  /**
+   * The backend's fault only if all it had to do was answer: slow clients must not get it ejected, nor this process when it stood
+   * still, which is why the deadline is noticed `late`.
+   */
+  #overdue(late: boolean): ProxyError {
+    return overdue(!late && !this.#sending?.underWay && (this.#body?.ended ?? true));
   }
 
   #end(reason: ProxyError): void {

@@ -3,6 +3,7 @@ import type { Handler } from "./front.ts";
 import { endsConnection, type ExchangeConnection, type FrontExchange } from "./front-exchange.ts";
 import { asksToClose } from "./headers.ts";
 import type { NativeSocket } from "./native-hook.ts";
+import type { Pressure } from "./pressure.ts";
 import type { StallWatch, Watch } from "./stall-watch.ts";
 
 export interface ClientConnectionOwner {
@@ -10,6 +11,7 @@ export interface ClientConnectionOwner {
   readonly stalls: StallWatch;
   /** Every answer says `Connection: close`. */
   readonly closing: boolean;
+  readonly pressure: Pressure;
   /** Resolves with the newest one. */
   handler(): Handler | Promise<Handler>;
 }
@@ -18,11 +20,14 @@ export interface ClientConnectionOwner {
 const KEEP_ALIVE_MS = 75_000;
 /** How long we take, and drop, the rest of a request that was answered before its end (RFC 9112, 9.6). */
 const LINGER_MS = 5000;
+/** For what is too many to be closed, before a request on a new connection is refused. */
+const ROOM_WAIT_MS = 100;
 /** So many requests may wait for their turn; what is sent beyond them is not looked at. */
 const MAX_WAITING = 64;
 
 /** A client's connection: its requests are handled one at a time, in their order (RFC 9112, 9.3.2). */
 export class ClientConnection implements ExchangeConnection {
+  refused: boolean;
   readonly #socket: NativeSocket<ClientConnection>;
   readonly #owner: ClientConnectionOwner;
   readonly #waiting: FrontExchange[] = [];
@@ -30,6 +35,9 @@ export class ClientConnection implements ExchangeConnection {
   /** Answered for good, and not yet received. */
   #lingering: FrontExchange | null = null;
   #endpoint: Endpoint | null | undefined;
+  #requests = 0;
+  /** When `closeIfUnused` was called last. */
+  #requestsBefore = 0;
   #paused = false;
   /** Nothing is read any more behind the last one that waits. */
   #full = false;
@@ -41,6 +49,8 @@ export class ClientConnection implements ExchangeConnection {
   constructor(socket: NativeSocket<ClientConnection>, owner: ClientConnectionOwner) {
     this.#socket = socket;
     this.#owner = owner;
+    owner.pressure.opened();
+    this.refused = owner.pressure.refusing;
   }
 
   /** The client; null over a unix socket. */
@@ -64,6 +74,7 @@ export class ClientConnection implements ExchangeConnection {
   /** Resolves when the request has been answered. Undefined: it waits for its turn. */
   take(exchange: FrontExchange): Promise<void> | undefined {
     this.#idle?.stop();
+    this.#requests++;
     if (this.#current === null && !exchange.pipelined) return this.#run(exchange);
     this.#waiting.push(exchange);
     if (this.#waiting.length === MAX_WAITING) {
@@ -104,6 +115,12 @@ export class ClientConnection implements ExchangeConnection {
     if (this.#current === null) this.#socket.close();
   }
 
+  /** When there was no request since the last call: one that comes often has its next on the way. */
+  closeIfUnused(): void {
+    if (this.#requests === this.#requestsBefore) this.closeIfIdle();
+    this.#requestsBefore = this.#requests;
+  }
+
   /** It has ended, whoever ended it. */
   end(): void {
     this.#idle?.stop();
@@ -117,6 +134,7 @@ export class ClientConnection implements ExchangeConnection {
     const handler = this.#owner.handler();
     try {
       if (exchange.doubtful) await new Promise((resolve) => setImmediate(resolve));
+      if (this.refused && !this.#owner.pressure.full) await this.#waitForRoom();
       const answer = await (handler instanceof Promise
         ? handler.then((first) => first(exchange))
         : handler(exchange));
@@ -129,6 +147,12 @@ export class ClientConnection implements ExchangeConnection {
       this.reset();
       this.#current = null;
     }
+  }
+
+  /** Where one client has too many connections, those are being closed now. */
+  async #waitForRoom(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, ROOM_WAIT_MS));
+    this.refused = this.#owner.pressure.refusing;
   }
 
   #closesAfter(exchange: FrontExchange): boolean {

@@ -34,6 +34,7 @@ const ANSWERS: Record<ErrorCode, Row> = {
   queue_full: { status: 503, proxyStatus: "connection_limit_reached" },
   queue_timeout: { status: 503, proxyStatus: "connection_limit_reached" },
   shutting_down: { status: 503, proxyStatus: "destination_unavailable" },
+  overloaded: { status: 503, proxyStatus: "connection_limit_reached" },
   connect_timeout: { status: 504, proxyStatus: "connection_timeout" },
   first_byte_timeout: { status: 504, proxyStatus: "connection_read_timeout" },
   idle_timeout: { status: 504, proxyStatus: "connection_read_timeout" },

@@ -18,6 +18,8 @@ import { isChunked } from "./validation.ts";
 export interface ExchangeConnection {
   readonly port: number | null;
   readonly peerAddress: string;
+  /** It came when there was no room for any more. */
+  readonly refused: boolean;
   /** Whether more of the connection should be read may have changed. */
   regulate(): void;
   /** Ends the connection at once and visibly. */
@@ -87,6 +89,10 @@ export class FrontExchange implements FrontRequest {
 
   get peerAddress(): string {
     return this.#connection.peerAddress;
+  }
+
+  get refused(): boolean {
+    return this.#connection.refused;
   }
 
   /** Nothing more should be read from the connection for now. */

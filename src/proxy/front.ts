@@ -26,6 +26,8 @@ export interface FrontRequest {
   readonly port: number | null;
   /** The connection's other end; empty on a unix socket. */
   readonly peerAddress: string;
+  /** It came on a new connection when there was no room for any more. */
+  readonly refused: boolean;
   /** Null: no body. Untouched until somebody reads; who expects `100-continue` is told then. */
   readonly body: ByteReader | null;
   /** Calls back at most once, when the client's connection ends before the answer began. */
@@ -58,6 +60,12 @@ export interface Front {
   setHandler(handler: Handler): void;
   /** From now on every answer says `Connection: close`. */
   closeConnections(): void;
+  /** Those on which no request is under way, once. */
+  closeIdle(): void;
+  /** Those on which no request is under way, nor came since the last call. Not those that were never used. */
+  closeUnused(): void;
+  /** Those on which there was a request. */
+  readonly connections: number;
   /** No new connections; resolves when all that ran has ended. */
   stop(): Promise<void>;
   /** Ends everything that is still open. */

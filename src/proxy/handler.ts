@@ -61,6 +61,7 @@ export function createHandler(options: HandlerOptions): Handler {
       }) ?? null;
     let loop: AttemptLoop | null = null;
     try {
+      if (front.refused) throw overloaded();
       validateRequest(front);
       refuseLoop(front, pseudonym);
       const own = lastHopAnswer(front);
@@ -123,6 +124,11 @@ function route(router: Router, info: RequestInfo): Routed {
     throw new ProxyError("no_route", "no route matches this host and path", { source: "proxy" });
   }
   return routed;
+}
+
+function overloaded(): ProxyError {
+  const message = "the proxy has no room for another connection";
+  return new ProxyError("overloaded", message, { source: "proxy" });
 }
 
 function refuseLargeBody(front: FrontRequest, serving: ServingPool): void {

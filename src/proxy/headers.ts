@@ -85,7 +85,8 @@ export function requestHead(request: FrontRequest, options: RequestHeadOptions):
 }
 
 function isSet(fields: readonly HeaderField[], name: string): boolean {
-  return fields.some(([own]) => own === name);
+  for (let i = 0; i < fields.length; i++) if (fields[i]?.[0] === name) return true;
+  return false;
 }
 
 /** The backend's fields as the client gets them, Content-Length among them. */

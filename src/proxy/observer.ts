@@ -11,8 +11,11 @@ import type { FrontRequest, HeaderField } from "./front.ts";
 export type { Decision, DecisionCandidate, ExcludedBackend } from "../balance/decision.ts";
 
 export interface RequestObserver {
-  /** Null: this request is not observed. */
-  requestStarted(facts: RequestFacts): ObservedRequest | null;
+  /**
+   * Null: this request is not observed. `trace`: of the span that is recorded for it by those who
+   * listened before; absent or null: there is none.
+   */
+  requestStarted(facts: RequestFacts, trace?: RequestTrace | null): ObservedRequest | null;
 }
 
 export interface RequestFacts {
@@ -26,29 +29,27 @@ export interface RequestFacts {
   readonly trustedPeer: boolean;
   /** Monotonic milliseconds: looked up once for all who listen. */
   readonly startedAt: number;
-  /** Of the span that is recorded for it, for those who listen beside the traces; absent: there is none. */
-  readonly trace?: RequestTrace;
 }
 
 /** Lower-case hex, as in `traceparent`. */
 export interface RequestTrace {
   readonly traceId: string;
-  /** Of the request's span. */
+  /** Of the request's span, or of the attempt's. */
   readonly spanId: string;
 }
 
 export interface ObservedRequest {
   /** What others may name this request by; absent: it is not recorded as a span. */
-  readonly trace?: RequestTrace;
+  readonly trace?: RequestTrace | undefined;
   /** Whether `AttemptFacts.decision` is worth building. */
   readonly wantsDecision: boolean;
   /** `route` is the configured pattern (`api.example.com/v1/*`), null when the only pool gets everything. */
   routed(pool: string, route: string | null): void;
-  /** A backend was picked and leased, and nothing is sent yet. */
-  attemptStarting(facts: AttemptFacts): ObservedAttempt | null;
+  /** A backend was picked and leased, and nothing is sent yet. `trace`: as of the request. */
+  attemptStarting(facts: AttemptFacts, trace?: RequestTrace | null): ObservedAttempt | null;
   /** A failed attempt would have been repeated, had the retry budget allowed it. */
   retryRefused(): void;
-  /** Exactly once: the response has been sent or broken, or the client went away. */
+  /** The response has been sent or broken, or the client went away. Only the first call counts. */
   ended(end: RequestEnd): void;
 }
 
@@ -79,17 +80,19 @@ export interface AttemptFacts {
 }
 
 export interface ObservedAttempt {
+  /** What others may name this attempt by; absent: it is not recorded as a span. */
+  readonly trace?: RequestTrace | undefined;
   /** Sent to the backend in place of fields of the same name. */
   readonly headers: readonly HeaderField[];
   /** Lower-case names of the client's fields that this backend must not see. */
   readonly removed: readonly string[];
   /** Takes what the strategy says about this attempt; absent: nobody reads it. */
-  readonly notes?: AttemptNotes;
+  readonly notes?: AttemptNotes | undefined;
   connected(durationMs: number): void;
   /** The backend had closed the connection that lay idle: the request goes out again, over a fresh one. */
   reconnecting(): void;
   responded(status: number): void;
-  /** Exactly once. `error` is the code of section "what a client sees", null when it went well. */
+  /** Only the first call counts. `error` is the code of section "what a client sees", null when it went well. */
   ended(end: AttemptObservedEnd): void;
 }
 

@@ -6,17 +6,19 @@ import { ClientConnection, type ClientConnectionOwner } from "./client-connectio
 import type { Front, Handler } from "./front.ts";
 import { FrontExchange } from "./front-exchange.ts";
 import { HAS_TRANSFER_ENCODING, type NativeDispatch } from "./native-hook.ts";
+import type { Pressure } from "./pressure.ts";
 import type { StallWatch } from "./stall-watch.ts";
 
 export interface ServeFrontOptions {
   readonly address: SocketAddress;
   readonly stalls: StallWatch;
+  readonly pressure: Pressure;
 }
 
 type Server = Bun.Server<undefined>;
 
 /** Throws what Bun.serve throws (`EADDRINUSE`, `EACCES`), and RuntimeError where it has no such hook. */
-export function serveFront({ address, stalls }: ServeFrontOptions): Front {
+export function serveFront({ address, stalls, pressure }: ServeFrontOptions): Front {
   const first = Promise.withResolvers<Handler>();
   let handler: Handler | null = null;
   let closing = false;
@@ -25,11 +27,12 @@ export function serveFront({ address, stalls }: ServeFrontOptions): Front {
   const connections = new Set<ClientConnection>();
   const owner: ClientConnectionOwner = {
     stalls,
+    pressure,
     get port() {
       return port;
     },
     get closing() {
-      return closing;
+      return closing || pressure.shedding;
     },
     handler: () => handler ?? first.promise,
   };
@@ -66,6 +69,12 @@ export function serveFront({ address, stalls }: ServeFrontOptions): Front {
   const server = serve(address, dispatch);
   port = server.port ?? null;
 
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+    // Bun does not count one that has begun another request.
+    for (const connection of connections) connection.closeIfIdle();
+  };
+
   return {
     setHandler(next) {
       handler = next;
@@ -73,9 +82,13 @@ export function serveFront({ address, stalls }: ServeFrontOptions): Front {
     },
     closeConnections() {
       closing = true;
-      server.closeIdleConnections();
-      // Bun does not count one that has begun another request.
-      for (const connection of connections) connection.closeIfIdle();
+    },
+    closeIdle,
+    closeUnused() {
+      for (const connection of connections) connection.closeIfUnused();
+    },
+    get connections() {
+      return connections.size;
     },
     stop: () => server.stop(),
     kill() {

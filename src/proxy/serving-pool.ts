@@ -15,18 +15,22 @@ export class ServingPool {
   readonly settlement: SettlementOptions;
   readonly #transports: ReadonlyMap<PoolBackend, Transport>;
 
+  /** `before`: the same pool in the plan before; what it has spent of the retry budget stays spent. */
   constructor(
     pool: Pool,
     host: StrategyHost,
     transports: ReadonlyMap<PoolBackend, Transport>,
     reports: SettlementReports,
     now: () => number,
+    before?: ServingPool,
   ) {
     this.pool = pool;
     this.host = host;
     this.#transports = transports;
     const { retry } = pool.config;
-    this.budget = retry === null ? null : new RetryBudget({ fraction: retry.budget, now });
+    const kept = retry !== null && retry.budget === before?.config.retry?.budget;
+    const fresh = retry === null ? null : new RetryBudget({ fraction: retry.budget, now });
+    this.budget = kept ? before.budget : fresh;
     this.settlement = {
       counters: pool.counters,
       failures: pool.config.ejection?.failures ?? null,

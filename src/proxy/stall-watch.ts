@@ -1,3 +1,7 @@
+const SWEEP_MS = 1000;
+/** A sweep that comes so late came after a time in which this process stood still, and nobody else is to blame. */
+const LATE_MS = 500;
+
 /**
  * Notices that something made no progress for a while. One coarse timer serves all: a timer per
  * request costs more than the request's own bookkeeping, and Bun's idle timer cuts slow but steady
@@ -7,6 +11,7 @@ export class StallWatch {
   readonly #now: () => number;
   readonly #watches = new Set<Watch>();
   #timer: ReturnType<typeof setInterval> | null = null;
+  #sweptAtMs = 0;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -19,13 +24,18 @@ export class StallWatch {
   watch(idleMs: number, onStall: () => void, level: () => number = constant): Watch {
     const watch = new Watch(this.#now(), idleMs, onStall, level, this.#watches);
     this.#watches.add(watch);
-    this.#timer ??= setInterval(() => this.#sweep(), 1000);
+    if (this.#timer === null) {
+      this.#sweptAtMs = this.#now();
+      this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    }
     return watch;
   }
 
   #sweep(): void {
     const now = this.#now();
-    for (const watch of this.#watches) watch.check(now);
+    const lateMs = now - this.#sweptAtMs - SWEEP_MS;
+    this.#sweptAtMs = now;
+    for (const watch of this.#watches) watch.check(now, lateMs > LATE_MS ? lateMs : 0);
     if (this.#watches.size > 0 || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
@@ -55,7 +65,9 @@ export class Watch {
     this.#lastLevel = level();
   }
 
-  check(now: number): void {
+  /** `pausedMs` of the time since the last check do not count. */
+  check(now: number, pausedMs: number): void {
+    this.#since = Math.min(now, this.#since + pausedMs);
     const level = this.#level();
     if (level !== this.#lastLevel) {
       this.#lastLevel = level;

@@ -12,6 +12,7 @@ import type {
   StrategyPlugin,
 } from "../plugin.ts";
 import { isThenable } from "../config/describe.ts";
+import { type CallMark, NO_CALL_MARK, type StrategyCall } from "../pool/worker-pulse.ts";
 import type { AttemptNotes } from "./attempt-notes.ts";
 import { FaultLog } from "./fault-log.ts";
 import {
@@ -33,6 +34,9 @@ import { Warnings } from "./warnings.ts";
 /** Faults in a row after which an instance is not asked any more. */
 export const QUARANTINE_AFTER = 10;
 
+/** A pick stops everything else in its worker for as long as it takes: one of microseconds is normal. */
+export const SLOW_PICK_MS = 10;
+
 export interface StrategyHostOptions {
   readonly plugin: StrategyPlugin<unknown>;
   /** Shown with the name wherever the strategy is named. */
@@ -50,8 +54,14 @@ export interface StrategyHostOptions {
   readonly previous: { readonly name: string; readonly snapshot: unknown } | null;
   /** Every fault, also those that are not logged. Must not throw. */
   onFault?(fault: StrategyFault): void;
+  /** Every pick that took longer than `SLOW_PICK_MS`. Must not throw. */
+  onSlowPick?(): void;
   /** What `env.counter` counts goes there; default: nowhere. */
   readonly metrics?: StrategyMetrics;
+  /** Where each call into the strategy is marked while it lasts; default: nowhere. */
+  readonly mark?: CallMark;
+  /** No call at all is to reach the plugin, `create` included: it has ended workers. */
+  readonly sealed?: boolean;
 }
 
 export interface Pick {
@@ -60,6 +70,9 @@ export interface Pick {
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
 }
+
+/** A strategy without methods: there is nothing to call. */
+const NOTHING: Strategy = Object.freeze({});
 
 type Hook = Exclude<keyof Strategy, "score" | "pick">;
 type News = readonly [
@@ -82,9 +95,12 @@ type News = readonly [
 export class StrategyHost {
   readonly name: string;
   readonly version: string;
-  readonly #strategy: Strategy;
+  #strategy: Strategy;
   readonly #asksPick: boolean;
   readonly #onFault: ((fault: StrategyFault) => void) | undefined;
+  readonly #onSlowPick: (() => void) | undefined;
+  readonly #mark: CallMark;
+  readonly #warnings: Warnings;
   readonly #log: FaultLog;
   readonly #scores: TieBreak;
   /** Apart from `#scores`, so that it can answer while scores are being asked for. */
@@ -94,6 +110,8 @@ export class StrategyHost {
   readonly #waiting: News[] = [];
   #backends: readonly Backend[] = [];
   #inside = false;
+  /** What `#mark` wants back. */
+  #before = 0;
   #faults = 0;
   #faultsInARow = 0;
   #quarantined = false;
@@ -103,29 +121,36 @@ export class StrategyHost {
 
   /** Throws ConfigError when the plugin rejects its options or makes no strategy. */
   constructor(options: StrategyHostOptions) {
-    const { plugin, previous } = options;
+    const { plugin, previous, mark = NO_CALL_MARK, sealed = false } = options;
     this.name = plugin.name;
     this.version = options.version;
     this.#onFault = options.onFault?.bind(options);
+    this.#onSlowPick = options.onSlowPick?.bind(options);
+    this.#mark = mark;
     const turns = new SmoothWeighted(() => options.random());
     this.#scores = new TieBreak(turns);
     this.#fallback = new TieBreak(turns);
     const fields = { pool: options.pool, strategy: this.name, version: this.version };
     this.#log = new FaultLog({ log: options.log, now: () => options.now(), fields });
     const warnings = new Warnings(options.log, fields);
+    this.#warnings = warnings;
     this.#span = new NoteTaker(warnings);
-    this.#strategy = createInstance({
-      plugin,
-      options: options.options,
-      pool: options.pool,
-      now: () => options.now(),
-      random: () => options.random(),
-      log: options.log,
-      span: this.#span,
-      metrics: options.metrics ?? NO_STRATEGY_METRICS,
-      warnings,
-      previous: previous?.name === plugin.name ? previous.snapshot : undefined,
-    });
+    this.#quarantined = sealed;
+    this.#strategy = sealed
+      ? NOTHING
+      : createInstance({
+          plugin,
+          options: options.options,
+          pool: options.pool,
+          now: () => options.now(),
+          random: () => options.random(),
+          log: options.log,
+          span: this.#span,
+          metrics: options.metrics ?? NO_STRATEGY_METRICS,
+          warnings,
+          mark,
+          previous: previous?.name === plugin.name ? previous.snapshot : undefined,
+        });
     this.#asksPick = this.#strategy.pick !== undefined;
     this.setBackends(options.backends);
   }
@@ -146,8 +171,7 @@ export class StrategyHost {
    */
   pick(candidates: Candidates, context: PickContext, record: PickRecord | null = null): Pick {
     if (this.#quarantined || this.#inside) return this.#leastConnections(candidates, record);
-    this.#inside = true;
-    if (record !== null) this.#span.target = record.notes;
+    this.#enter(this.#asksPick ? "pick" : "score", record?.notes ?? null);
     try {
       const backend = this.#asksPick
         ? this.#askPick(candidates, context)
@@ -158,10 +182,27 @@ export class StrategyHost {
       this.#pickFailed(faultOf(this.#asksPick ? "pick" : "score", thrown));
       return this.#leastConnections(candidates, record);
     } finally {
-      this.#span.target = null;
-      this.#inside = false;
-      this.#tellWaiting();
+      this.#leave();
     }
+  }
+
+  /** How long a pick took, when that was longer than `SLOW_PICK_MS`. */
+  pickWasSlow(ms: number): void {
+    this.#onSlowPick?.();
+    // Not the time: a message is said once.
+    this.#warnings.warn(
+      `a pick took longer than ${SLOW_PICK_MS} ms, in which this worker did nothing else`,
+      { pickMs: Math.round(ms) },
+    );
+  }
+
+  /**
+   * Nothing reaches the strategy any more, hooks included: one of its calls may be the last that this
+   * process makes.
+   */
+  seal(): void {
+    this.#quarantined = true;
+    this.#strategy = NOTHING;
   }
 
   /** The request is about to be sent, whoever placed it. `notes` takes what the strategy says about it. */
@@ -194,7 +235,7 @@ export class StrategyHost {
   /** What the strategy leaves to the next one of its name: a deep copy, undefined if it leaves nothing. */
   takeSnapshot(): unknown {
     if (this.#inside || this.#strategy.snapshot === undefined) return undefined;
-    this.#inside = true;
+    this.#enter("snapshot", null);
     try {
       const snapshot = this.#strategy.snapshot();
       if (isThenable(snapshot)) throw snapshotFault(snapshot);
@@ -203,8 +244,7 @@ export class StrategyHost {
       this.#count(faultOf("snapshot", thrown));
       return undefined;
     } finally {
-      this.#inside = false;
-      this.#tellWaiting();
+      this.#leave();
     }
   }
 
@@ -272,8 +312,7 @@ export class StrategyHost {
       this.#waiting.push([hook, notes, one, two, three]);
       return;
     }
-    this.#inside = true;
-    this.#span.target = notes;
+    this.#enter(hook, notes);
     try {
       const method = this.#strategy[hook] as ((...news: unknown[]) => unknown) | undefined;
       if (method === undefined) return;
@@ -282,10 +321,22 @@ export class StrategyHost {
     } catch (thrown) {
       this.#count(faultOf(hook, thrown));
     } finally {
-      this.#span.target = null;
-      this.#inside = false;
-      this.#tellWaiting();
+      this.#leave();
     }
+  }
+
+  /** The way into the strategy's code, whatever is called; `#leave` is the way out. */
+  #enter(call: StrategyCall, notes: AttemptNotes | null): void {
+    this.#inside = true;
+    this.#span.target = notes;
+    this.#before = this.#mark.enter(call);
+  }
+
+  #leave(): void {
+    this.#mark.leave(this.#before);
+    this.#span.target = null;
+    this.#inside = false;
+    this.#tellWaiting();
   }
 
   /** Calls never overlap: news that came during a call is told after it. */

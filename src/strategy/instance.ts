@@ -10,6 +10,7 @@ import type {
 } from "../plugin.ts";
 import { describeThrown, describeValue, isThenable } from "../config/describe.ts";
 import { didYouMean, suggest } from "../config/suggest.ts";
+import type { CallMark } from "../pool/worker-pulse.ts";
 import { ignoreRejection } from "./fault.ts";
 import { StrategyCounters } from "./strategy-counters.ts";
 import type { StrategyMetrics } from "./strategy-metrics.ts";
@@ -26,6 +27,7 @@ export interface InstanceOptions {
   readonly span: StrategySpan;
   readonly metrics: StrategyMetrics;
   readonly warnings: Warnings;
+  readonly mark: CallMark;
   /** What the instance before this one left, if the names are equal. */
   readonly previous: unknown;
 }
@@ -35,10 +37,13 @@ export function createInstance(options: InstanceOptions): Strategy {
   const parsed = parseOptions(options);
   const path = `pools.${options.pool}.strategy`;
   let strategy: unknown;
+  const before = options.mark.enter("create");
   try {
     strategy = options.plugin.create(createEnv(options, parsed));
   } catch (thrown) {
     throw refusal(path, `create threw: ${describeThrown(thrown)}`, thrown);
+  } finally {
+    options.mark.leave(before);
   }
   ignoreRejection(strategy);
   if (typeof strategy !== "object" || strategy === null || isThenable(strategy)) {
@@ -52,17 +57,20 @@ export function createInstance(options: InstanceOptions): Strategy {
   return strategy;
 }
 
-function parseOptions({ plugin, options, pool }: InstanceOptions): unknown {
+function parseOptions({ plugin, options, pool, mark }: InstanceOptions): unknown {
   const path = `pools.${pool}.strategy.options`;
   if (plugin.parseOptions === undefined) {
     if (options === undefined) return undefined;
     throw refusal(path, `${plugin.name} takes no options, found ${describeValue(options)}`);
   }
   let parsed: unknown;
+  const before = mark.enter("parseOptions");
   try {
     parsed = plugin.parseOptions(options);
   } catch (thrown) {
     throw refusal(path, `${plugin.name} rejects its options: ${describeThrown(thrown)}`, thrown);
+  } finally {
+    mark.leave(before);
   }
   ignoreRejection(parsed);
   if (isThenable(parsed)) {

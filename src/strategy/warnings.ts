@@ -14,9 +14,9 @@ export class Warnings {
     this.#fields = fields;
   }
 
-  warn(message: string): void {
+  warn(message: string, more: LogFields = {}): void {
     if (this.#said.size >= MAX_WARNINGS || this.#said.has(message)) return;
     this.#said.add(message);
-    this.#log.warn(message, this.#fields);
+    this.#log.warn(message, { ...this.#fields, ...more });
   }
 }

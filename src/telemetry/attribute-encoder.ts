@@ -2,6 +2,8 @@
  * Attributes as OTLP's `KeyValue` (opentelemetry/proto/common/v1/common.proto). Nearly all of a load
  * balancer's repeat from request to request: the encoded bytes of those are kept and copied.
  */
+import type { AttributeValue } from "@opentelemetry/api";
+import type { AttributeGroup } from "./attribute-group.ts";
 import { FIXED64, LENGTH, type ProtobufWriter, VARINT } from "./protobuf-writer.ts";
 
 /** Strategies make up names, and clients values: all together it is a few megabytes at the very most. */
@@ -47,6 +49,24 @@ export class AttributeEncoder {
       this.#writer.tag(field, LENGTH);
       this.#pair(name, attributes[name]);
     }
+  }
+
+  /** The same of a list: name, value, name, value. */
+  pairs(field: number, pairs: readonly AttributeValue[]): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      this.#writer.tag(field, LENGTH);
+      this.#pair(pairs[i] as string, pairs[i + 1]);
+    }
+  }
+
+  group(field: number, group: AttributeGroup): void {
+    if (group.encoded !== null) {
+      this.#writer.raw(group.encoded);
+      return;
+    }
+    const start = this.#writer.length;
+    this.pairs(field, group.pairs);
+    group.encoded = this.#writer.since(start);
   }
 
   /** A text of which there are few different ones, with its length. */

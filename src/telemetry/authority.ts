@@ -12,7 +12,9 @@ export function parseAuthority(host: string, scheme: "http" | "https"): Authorit
   const colon = host.indexOf(":");
   const address = colon === -1 ? host : host.slice(0, colon);
   const port = colon === -1 ? "" : host.slice(colon + 1);
-  if (address === "" || port.length > MAX_DIGITS || !areDigits(port)) return null;
+  // With a user before it, it is no Host either.
+  if (address === "" || address.includes("@") || port.length > MAX_DIGITS || !areDigits(port))
+    return null;
   return { address, port: portOf(port, scheme) };
 }
 

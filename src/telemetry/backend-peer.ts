@@ -1,4 +1,4 @@
-import type { Attributes } from "@opentelemetry/api";
+import type { AttributeValue } from "@opentelemetry/api";
 import type { Backend } from "../plugin.ts";
 import { NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT } from "./attributes.ts";
 import { parseAuthority } from "./authority.ts";
@@ -7,7 +7,7 @@ import { parseAuthority } from "./authority.ts";
 export interface BackendPeer {
   readonly scheme: "http" | "https";
   /** Empty for a backend named by host name: the address it resolves to is the transport's affair. */
-  readonly attributes: Attributes;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
 /** `url` is `http://host:port`, `https://host:port` or `unix:/path`. */

@@ -36,17 +36,16 @@ class ObserverPair implements RequestObserver {
     this.#two = two;
   }
 
-  requestStarted(facts: RequestFacts): ObservedRequest | null {
-    const one = this.#one.requestStarted(facts);
-    const trace = one?.trace;
-    const two = this.#two.requestStarted(trace === undefined ? facts : { ...facts, trace });
+  requestStarted(facts: RequestFacts, trace: RequestTrace | null = null): ObservedRequest | null {
+    const one = this.#one.requestStarted(facts, trace);
+    const two = this.#two.requestStarted(facts, one?.trace ?? trace);
     if (one === null) return two;
     return two === null ? one : new RequestPair(one, two);
   }
 }
 
 class RequestPair implements ObservedRequest {
-  readonly trace?: RequestTrace;
+  readonly trace: RequestTrace | undefined;
   readonly wantsDecision: boolean;
   readonly #one: ObservedRequest;
   readonly #two: ObservedRequest;
@@ -55,8 +54,7 @@ class RequestPair implements ObservedRequest {
     this.#one = one;
     this.#two = two;
     this.wantsDecision = one.wantsDecision || two.wantsDecision;
-    const trace = one.trace ?? two.trace;
-    if (trace !== undefined) this.trace = trace;
+    this.trace = one.trace ?? two.trace;
   }
 
   routed(pool: string, route: string | null): void {
@@ -64,9 +62,9 @@ class RequestPair implements ObservedRequest {
     this.#two.routed(pool, route);
   }
 
-  attemptStarting(facts: AttemptFacts): ObservedAttempt | null {
-    const one = this.#one.attemptStarting(facts);
-    const two = this.#two.attemptStarting(facts);
+  attemptStarting(facts: AttemptFacts, trace: RequestTrace | null = null): ObservedAttempt | null {
+    const one = this.#one.attemptStarting(facts, trace);
+    const two = this.#two.attemptStarting(facts, one?.trace ?? trace);
     if (one === null) return two;
     return two === null ? one : new AttemptPair(one, two);
   }
@@ -83,9 +81,10 @@ class RequestPair implements ObservedRequest {
 }
 
 class AttemptPair implements ObservedAttempt {
+  readonly trace: RequestTrace | undefined;
   readonly headers: readonly HeaderField[];
   readonly removed: readonly string[];
-  readonly notes?: AttemptNotes;
+  readonly notes: AttemptNotes | undefined;
   readonly #one: ObservedAttempt;
   readonly #two: ObservedAttempt;
 
@@ -94,8 +93,8 @@ class AttemptPair implements ObservedAttempt {
     this.#two = two;
     this.headers = merged(one.headers, two.headers);
     this.removed = merged(one.removed, two.removed);
-    const notes = one.notes ?? two.notes;
-    if (notes !== undefined) this.notes = notes;
+    this.notes = one.notes ?? two.notes;
+    this.trace = one.trace ?? two.trace;
   }
 
   connected(durationMs: number): void {

@@ -19,13 +19,14 @@ const MAX_LISTED = 64;
  */
 export function decisionAttributes(decision: Decision): Attributes {
   const { candidates, excluded } = decision;
-  const hasScores = candidates.some(({ score }) => score !== null);
-  const ordered = hasScores ? candidates.toSorted(byScore) : candidates;
+  const hasScores = candidates.some(hasScore);
+  const ordered = hasScores && !areInOrder(candidates) ? candidates.toSorted(byScore) : candidates;
+  const listed = Math.min(ordered.length, MAX_LISTED);
   const ids: string[] = [];
   const inFlight: number[] = [];
   const scores: number[] = [];
-  for (const candidate of ordered) {
-    if (ids.length === MAX_LISTED) break;
+  for (let i = 0; i < listed; i++) {
+    const candidate = ordered[i] as DecisionCandidate;
     ids.push(candidate.id);
     inFlight.push(candidate.inFlight);
     if (hasScores) scores.push(finiteScore(candidate));
@@ -38,9 +39,23 @@ export function decisionAttributes(decision: Decision): Attributes {
     [DECISION_FAIL_OPEN]: decision.failOpen,
   };
   if (hasScores) attributes[DECISION_SCORES] = scores;
-  const leftOut = candidates.length - ids.length + Math.max(0, excluded.length - MAX_LISTED);
+  const leftOut = candidates.length - listed + Math.max(0, excluded.length - MAX_LISTED);
   if (leftOut > 0) attributes[DECISION_LEFT_OUT] = leftOut;
   return attributes;
+}
+
+function hasScore({ score }: DecisionCandidate): boolean {
+  return score !== null;
+}
+
+/** Sorting makes a copy, which is most of what this costs. */
+function areInOrder(candidates: readonly DecisionCandidate[]): boolean {
+  for (let i = 1; i < candidates.length; i++) {
+    if (byScore(candidates[i - 1] as DecisionCandidate, candidates[i] as DecisionCandidate) > 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 function byScore(one: DecisionCandidate, two: DecisionCandidate): number {

@@ -1,5 +1,6 @@
 import type { DiagLogger } from "@opentelemetry/api";
 import type { Logger } from "../log.ts";
+import { shortened } from "./shortened.ts";
 
 /** The same complaint again within this time is not logged. */
 const QUIET_MS = 60_000;
@@ -26,8 +27,9 @@ export function createDiagLog(log: Logger, now: () => number): DiagLogger {
     error: limited((message) => log.error(message)),
     warn: limited((message) => log.warn(message)),
     info: limited((message) => log.info(message)),
-    debug: limited((message) => log.debug(message)),
-    verbose: limited((message) => log.debug(message)),
+    // Only who asked for these gets them, and our own log shows nothing below.
+    debug: limited((message) => log.info(message)),
+    verbose: limited((message) => log.info(message)),
   };
 }
 
@@ -35,8 +37,9 @@ export function createDiagLog(log: Logger, now: () => number): DiagLogger {
 function describe(message: string, rest: readonly unknown[]): string {
   const parts = [message];
   for (const part of rest) {
-    if (part instanceof Error) parts.push(part.message);
-    else if (typeof part !== "object") parts.push(String(part));
+    if (part instanceof Error) parts.push(shortened(part.message));
+    // A collector's own words may be among them.
+    else if (typeof part !== "object") parts.push(shortened(String(part)));
   }
   return parts.join(" ");
 }

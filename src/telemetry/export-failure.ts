@@ -49,7 +49,8 @@ export function failureHint(
   const { port, protocol: scheme } = new URL(url);
   // A gRPC server ends a connection on which HTTP/1.1 comes, some with a frame of HTTP/2 before.
   const cutOff = failure.code === "ECONNRESET" && port === GRPC_PORT && protocol !== "grpc";
-  if (failure.wrongProtocol || cutOff) return protocolHint(protocol);
+  if (cutOff) return protocolHint(protocol);
+  if (failure.wrongProtocol) return wrongProtocolHint(protocol, port);
   if (failure.code === "EPROTO" && scheme === "https:") {
     return "what answers there speaks no TLS: is http:// meant instead of https://?";
   }
@@ -59,6 +60,15 @@ export function failureHint(
   return signal === "metrics"
     ? "a collector that takes no metrics (Jaeger) needs OTEL_METRICS_EXPORTER=none or telemetry.metrics.exporter"
     : "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/traces added, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is";
+}
+
+/** An unusual port says nothing of what is meant to be there. */
+function wrongProtocolHint(protocol: OtlpConfig["protocol"], port: string): string {
+  if (port === (protocol === "grpc" ? HTTP_PORT : GRPC_PORT)) return protocolHint(protocol);
+  const there = port === "" ? "what answers there" : `what answers at port ${port}`;
+  return protocol === "grpc"
+    ? `${there} speaks no gRPC: if it is for HTTP set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf (telemetry.otlp.protocol), or use the port for gRPC, usually 4317`
+    : `${there} speaks no HTTP/1.1: if it is for gRPC set OTEL_EXPORTER_OTLP_PROTOCOL=grpc (telemetry.otlp.protocol), or use the port for HTTP, usually 4318`;
 }
 
 function protocolHint(protocol: OtlpConfig["protocol"]): string {

@@ -1,4 +1,6 @@
 import type { ExportTarget, TelemetryConfig } from "../config/config.ts";
+import { ignoredVariables } from "../config/ignored-variables.ts";
+import { valueAt } from "../config/problem.ts";
 import type { Problem } from "../errors.ts";
 import { portHint } from "./export-failure.ts";
 import type { Signal } from "./export-watch.ts";
@@ -17,22 +19,32 @@ export function describeTarget(config: TelemetryConfig, signal: Signal): string 
   return target.protocol === "grpc" ? `${origin} (gRPC)` : `${origin}${pathname}`;
 }
 
-/** What only looking at the machine shows, so that a start fails before anything is bound. */
-export function telemetryProblems(config: TelemetryConfig): readonly Problem[] {
+/**
+ * What only looking at the machine shows, so that a start fails before anything is bound. `raw` is
+ * the configuration as it was written, which tells where a file was named: for one signal, or for both.
+ */
+export function telemetryProblems(config: TelemetryConfig, raw: unknown): readonly Problem[] {
   return targets(config).flatMap(([signal, target]) =>
-    tlsFileProblems(target, `telemetry.${signal}.otlp`),
+    tlsFileProblems(target, (key) => {
+      const own = valueAt(raw, ["telemetry", signal, "otlp", key]) !== undefined;
+      return own ? `telemetry.${signal}.otlp.${key}` : `telemetry.otlp.${key}`;
+    }),
   );
 }
 
 /** What is probably not meant: one line for each place, whatever goes there. */
-export function telemetryWarnings(config: TelemetryConfig): readonly string[] {
-  const warnings = targets(config).flatMap(([, target]) => {
+export function telemetryWarnings(
+  config: TelemetryConfig,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  if (config.traces === null && config.metrics === null) return [];
+  const hints = targets(config).flatMap(([, target]) => {
     const hint = portHint(target);
     return hint === null
       ? []
       : [`telemetry goes to ${new URL(target.url).host} by ${target.protocol}; ${hint}`];
   });
-  return [...new Set(warnings)];
+  return [...ignoredVariables(env), ...new Set(hints)];
 }
 
 function targets(config: TelemetryConfig): [Signal, Exclude<ExportTarget, null>][] {

@@ -16,7 +16,9 @@ export interface ExportReport {
 export class ExportWatch {
   readonly #signal: Signal;
   readonly #report: (report: ExportReport) => void;
-  #failing = false;
+  #refused = false;
+  #overflowing = false;
+  #told = false;
   #lost = 0;
 
   constructor(signal: Signal, report: (report: ExportReport) => void) {
@@ -24,11 +26,21 @@ export class ExportWatch {
     this.#report = report;
   }
 
+  /** Spans lost that no report has told of. */
+  get untold(): number {
+    return this.#lost;
+  }
+
   /** A try failed; more tries may follow. */
   failed(reason: string, hint: string | null): void {
-    if (this.#failing) return;
-    this.#failing = true;
-    this.#report({ signal: this.#signal, ok: false, reason, hint, lost: 0 });
+    this.#refused = true;
+    this.#begin(reason, hint);
+  }
+
+  /** More comes than is taken: accepted exports are no end of that. */
+  overflowed(reason: string, hint: string | null): void {
+    this.#overflowing = true;
+    this.#begin(reason, hint);
   }
 
   /** Given up, or not taken in. */
@@ -38,9 +50,27 @@ export class ExportWatch {
 
   /** An export was accepted. */
   succeeded(): void {
-    if (!this.#failing) return;
-    this.#report({ signal: this.#signal, ok: true, reason: null, hint: null, lost: this.#lost });
-    this.#failing = false;
+    this.#refused = false;
+    this.#end();
+  }
+
+  /** What comes is taken again. */
+  drained(): void {
+    this.#overflowing = false;
+    this.#end();
+  }
+
+  #begin(reason: string, hint: string | null): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#report({ signal: this.#signal, ok: false, reason, hint, lost: 0 });
+  }
+
+  #end(): void {
+    if (!this.#told || this.#refused || this.#overflowing) return;
+    this.#told = false;
+    const lost = this.#lost;
     this.#lost = 0;
+    this.#report({ signal: this.#signal, ok: true, reason: null, hint: null, lost });
   }
 }

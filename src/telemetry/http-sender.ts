@@ -2,8 +2,9 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { OtlpConfig } from "../config/config.ts";
 import { ExportFailure } from "./export-failure.ts";
-import { readTlsFiles } from "./tls-files.ts";
+import { shortened } from "./shortened.ts";
 import type { Sender } from "./retrying-transport.ts";
+import type { TlsFiles } from "./tls-files.ts";
 
 const compress = promisify(gzip);
 /** OTLP specification, "OTLP/HTTP Response": these, and only these, may be tried again. */
@@ -12,25 +13,29 @@ const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 const LASTING: readonly unknown[] = ["Malformed_HTTP_Response", "EPROTO"];
 /** An answer is a few bytes; whoever sends more is no collector. */
 const MAX_ANSWER_BYTES = 1 << 20;
+/** `decompress` is missing in Bun's types. */
+const PLAIN = { method: "POST", redirect: "manual", decompress: false } as const;
 
-/** OTLP/HTTP by `fetch`. A redirect is a failure: it would take the headers with their credentials along. */
-export function createHttpSender(config: OtlpConfig): Sender {
+/**
+ * OTLP/HTTP by `fetch`. A redirect is a failure: it would take the headers with their credentials along.
+ * Nothing is decompressed: 2 kB can become 2 GB before anybody could count them.
+ */
+export function createHttpSender(config: OtlpConfig, tls: TlsFiles): Sender {
   const contentType =
     config.protocol === "http/json" ? "application/json" : "application/x-protobuf";
   const isGzip = config.compression === "gzip";
   const headers = {
     ...config.headers,
+    "accept-encoding": "identity",
     "content-type": contentType,
     ...(isGzip ? { "content-encoding": "gzip" } : {}),
   };
-  const tls = readTlsFiles(config);
   return {
     async send(data, timeoutMs) {
       const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
       try {
         const body = isGzip ? await compress(data) : data;
-        const init = { method: "POST", headers, body, redirect: "manual", signal, tls } as const;
-        const response = await fetch(config.url, init);
+        const response = await fetch(config.url, { ...PLAIN, headers, body, signal, tls });
         const answer = await readAnswer(response);
         if (response.ok) return answer;
         throw refusal(response);
@@ -53,12 +58,17 @@ async function readAnswer(response: Response): Promise<Uint8Array> {
     }
     parts.push(part);
   }
-  return Buffer.concat(parts);
+  // Only a note about spans that were not taken can be in it: encoded against our wish it is not read.
+  return isEncoded(response) ? new Uint8Array() : Buffer.concat(parts);
+}
+
+function isEncoded({ headers }: Response): boolean {
+  return !["", "identity"].includes(headers.get("content-encoding")?.trim().toLowerCase() ?? "");
 }
 
 function refusal({ status, statusText, headers }: Response): ExportFailure {
-  const after = Number(headers.get("retry-after") ?? Number.NaN);
-  return new ExportFailure(`${statusText} (${status})`.trim(), {
+  const after = Number(headers.get("retry-after")?.trim() || Number.NaN);
+  return new ExportFailure(`${shortened(statusText)} (${status})`.trim(), {
     code: status,
     retryable: RETRYABLE.includes(status),
     retryAfterMs: after >= 0 ? after * 1000 : null,
@@ -74,7 +84,7 @@ function networkFailure(error: unknown, timeoutMs: number): ExportFailure {
   const code = "code" in error ? (error.code as string | number) : null;
   // Bun's messages go on to give advice to programmers.
   const [said = error.message] = error.message.split(/\. (?=For more|Is the computer)/);
-  return new ExportFailure(said, {
+  return new ExportFailure(shortened(said), {
     code,
     retryable: !LASTING.includes(code),
     wrongProtocol: code === "Malformed_HTTP_Response",

@@ -15,15 +15,17 @@ import {
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { OtlpConfig } from "../config/config.ts";
+import { MAX_AT_ONCE } from "./bounded-exporter.ts";
 import { failureHint } from "./export-failure.ts";
 import type { ExportWatch, Signal } from "./export-watch.ts";
 import { createGrpcSender } from "./grpc-sender.ts";
 import { createHttpSender } from "./http-sender.ts";
 import { RetryingTransport } from "./retrying-transport.ts";
-import { SpanEncoder } from "./span-encoder.ts";
+import type { SpanEncoder } from "./span-encoder.ts";
+import type { TlsFiles } from "./tls-files.ts";
 
-/** Exports at a time; the SDK's readers and processors have one, and a second at the end. */
-const CONCURRENCY = 4;
+/** The delegate refuses more exports than this at a time: as many as there are, and as many that just ended. */
+const CONCURRENCY = 2 * MAX_AT_ONCE;
 
 interface Encoding<Items> {
   readonly signal: Signal;
@@ -40,11 +42,13 @@ interface Encoding<Items> {
 
 export function createSpanExporter(
   config: OtlpConfig,
+  tls: TlsFiles,
   watch: ExportWatch,
+  encoder: SpanEncoder,
 ): OTLPExporterBase<ReadableSpan[]> {
-  return createExporter(config, watch, {
+  return createExporter(config, tls, watch, {
     signal: "traces",
-    protobuf: new SpanEncoder(),
+    protobuf: encoder,
     json: JsonTraceSerializer,
     grpcPath: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     helper: TraceExporterMetricsHelper,
@@ -53,9 +57,10 @@ export function createSpanExporter(
 
 export function createMetricExporter(
   config: OtlpConfig,
+  tls: TlsFiles,
   watch: ExportWatch,
 ): OTLPExporterBase<ResourceMetrics> {
-  return createExporter(config, watch, {
+  return createExporter(config, tls, watch, {
     signal: "metrics",
     protobuf: ProtobufMetricsSerializer,
     json: JsonMetricsSerializer,
@@ -66,13 +71,14 @@ export function createMetricExporter(
 
 function createExporter<Items>(
   config: OtlpConfig,
+  tls: TlsFiles,
   watch: ExportWatch,
   encoding: Encoding<Items>,
 ): OTLPExporterBase<Items> {
   const { protocol, timeoutMs, compression, url } = config;
   const { signal, protobuf, json, grpcPath, helper } = encoding;
   const sender =
-    protocol === "grpc" ? createGrpcSender(config, grpcPath) : createHttpSender(config);
+    protocol === "grpc" ? createGrpcSender(config, tls, grpcPath) : createHttpSender(config, tls);
   const transport = new RetryingTransport(
     sender,
     (failure) => {

@@ -13,6 +13,8 @@ const AGAIN: Readonly<Record<Signal, string>> = {
 interface Outage {
   /** Processes whose exports fail. */
   readonly sources: Set<number>;
+  /** Others were among them, and export again. */
+  recovered: boolean;
   lost: number;
 }
 
@@ -31,29 +33,39 @@ export class OutageLog {
   /** `source` tells the processes apart. */
   receive(source: number, { signal, ok, reason, hint, lost }: ExportReport): void {
     const outage = this.#outages.get(signal);
-    const target = this.#targets[signal];
     if (!ok) {
       if (outage !== undefined) {
         outage.sources.add(source);
         return;
       }
-      this.#outages.set(signal, { sources: new Set([source]), lost: 0 });
-      this.#log.warn(WHAT[signal], { target, reason, ...(hint === null ? {} : { hint }) });
+      this.#outages.set(signal, { sources: new Set([source]), recovered: false, lost: 0 });
+      this.#log.warn(WHAT[signal], {
+        target: this.#targets[signal],
+        reason,
+        ...(hint === null ? {} : { hint }),
+      });
       return;
     }
     if (outage === undefined) return;
     outage.lost += lost;
+    outage.recovered = true;
     outage.sources.delete(source);
-    if (outage.sources.size > 0) return;
-    this.#outages.delete(signal);
-    const spans = signal === "traces" ? { lostSpans: outage.lost } : {};
-    this.#log.info(AGAIN[signal], { target, ...spans });
+    this.#endIfOver(signal, outage);
   }
 
   /** A process has ended: the one that takes its place speaks for itself. */
   gone(source: number): void {
-    for (const [signal, { sources }] of this.#outages) {
-      if (sources.delete(source) && sources.size === 0) this.#outages.delete(signal);
+    for (const [signal, outage] of this.#outages) {
+      if (outage.sources.delete(source)) this.#endIfOver(signal, outage);
     }
+  }
+
+  #endIfOver(signal: Signal, { sources, recovered, lost }: Outage): void {
+    if (sources.size > 0) return;
+    this.#outages.delete(signal);
+    // All that is known otherwise is that nobody exports any more.
+    if (!recovered) return;
+    const spans = signal === "traces" ? { lostSpans: lost } : {};
+    this.#log.info(AGAIN[signal], { target: this.#targets[signal], ...spans });
   }
 }

@@ -1,8 +1,8 @@
 /** Protobuf's wire format (https://protobuf.dev/programming-guides/encoding/), written from front to back. */
 
 const FIRST_SIZE = 64 * 1024;
-/** One big message must not be held for ever. */
-const MAX_KEPT = 4 * 1024 * 1024;
+/** The memory of a bigger message goes with it, and is neither copied nor held for ever. */
+const MAX_KEPT = 256 * 1024;
 /** A longer text goes to the encoder: a loop here is faster for a short one. */
 const SHORT_TEXT = 96;
 
@@ -34,13 +34,24 @@ export class ProtobufWriter {
 
   /** All that was written, and starts anew. */
   finish(): Uint8Array<ArrayBuffer> {
-    const message = this.#bytes.slice(0, this.#at);
+    const isBig = this.#bytes.length > MAX_KEPT;
+    const message = isBig ? this.#bytes.subarray(0, this.#at) : this.#bytes.slice(0, this.#at);
     this.#at = 0;
-    if (this.#bytes.length > MAX_KEPT) {
+    if (isBig) {
       this.#bytes = new Uint8Array(FIRST_SIZE);
       this.#view = new DataView(this.#bytes.buffer);
     }
     return message;
+  }
+
+  /** Room for so many bytes more, all at once: room that is found on the way is doubled each time. */
+  reserve(bytes: number): void {
+    this.#reserve(bytes);
+  }
+
+  /** What was written: valid until something else is. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
   }
 
   /** A copy of what was written since `start`, an earlier `length`. */
@@ -106,6 +117,13 @@ export class ProtobufWriter {
     if (length > SHORT_TEXT) bytes.set(encoded, at);
     else for (let i = 0; i < length; i++) bytes[at + i] = encoded[i] as number;
     this.#at = at + length;
+  }
+
+  /** A part of these bytes, as it is. */
+  part({ bytes, start, end }: { bytes: Uint8Array; start: number; end: number }): void {
+    this.#reserve(end - start);
+    this.#bytes.set(bytes.subarray(start, end), this.#at);
+    this.#at += end - start;
   }
 
   bytes(value: Uint8Array): void {

@@ -1,27 +1,22 @@
-import type { HrTime } from "@opentelemetry/api";
-
 /**
- * Wall-clock time within one request, in the SDK's seconds and nanoseconds: any other form it would
- * turn into these, with a look at the clock of its own each time.
+ * Wall-clock time within one request, in milliseconds since 1970 with fractions.
  *
- * The SDK would anchor each span to `Date.now()` by itself, which is whole milliseconds: an attempt
- * of half a millisecond would then be drawn as ending after its request. All spans of a request
- * share this anchor; a new one per request follows the machine's clock when that is corrected.
+ * All spans of a request share this anchor: from `Date.now()` alone, which is whole milliseconds, an
+ * attempt of half a millisecond would be drawn as ending after its request. A new one per request
+ * follows the machine's clock when that is corrected.
  */
 export class RequestClock {
-  readonly #startMs = Date.now();
-  readonly #startedAt = performance.now();
+  /** The request's, and so its span is as long as metrics and the access log say. */
+  readonly startMs: number;
+  readonly #startedAt: number;
 
-  start(): HrTime {
-    return hrTime(this.#startMs);
+  /** `startedAt`: by the process's monotonic clock, `performance.now()`. */
+  constructor(startedAt: number) {
+    this.startMs = Date.now() - (performance.now() - startedAt);
+    this.#startedAt = startedAt;
   }
 
-  now(): HrTime {
-    return hrTime(this.#startMs + (performance.now() - this.#startedAt));
+  now(): number {
+    return this.startMs + (performance.now() - this.#startedAt);
   }
-}
-
-function hrTime(ms: number): HrTime {
-  const seconds = Math.floor(ms / 1000);
-  return [seconds, Math.floor((ms - seconds * 1000) * 1e6)];
 }

@@ -38,7 +38,9 @@ export class RetryingTransport implements IExporterTransport {
       const leftMs = deadline - performance.now();
       const failure = await this.#try(data, leftMs);
       if (!(failure instanceof ExportFailure)) return { status: "success", data: failure };
-      const pauseMs = failure.retryAfterMs ?? waitMs * (1 + JITTER * (2 * this.#random() - 1));
+      // Never sooner than by our own rule: who answers `Retry-After: 0` is not to be hammered.
+      const ownMs = waitMs * (1 + JITTER * (2 * this.#random() - 1));
+      const pauseMs = Math.max(failure.retryAfterMs ?? 0, ownMs);
       if (!failure.retryable || performance.now() + pauseMs >= deadline) {
         return { status: "failure", error: failure };
       }

@@ -13,7 +13,6 @@ import {
 } from "@opentelemetry/api";
 import { defaultResource, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
-  ConsoleMetricExporter,
   type MetricProducer,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
@@ -22,10 +21,8 @@ import { NodeSDK } from "@opentelemetry/sdk-node";
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
-  ConsoleSpanExporter,
   ParentBasedSampler,
   type Sampler,
-  type SpanLimits,
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
 import type {
@@ -36,12 +33,17 @@ import type {
 } from "../config/config.ts";
 import type { Logger } from "../log.ts";
 import type { RequestObserver } from "../proxy/observer.ts";
+import { createConsoleMetricExporter, createConsoleSpanExporter } from "./console-exporters.ts";
 import { createDiagLog } from "./diag-log.ts";
 import { type ExportReport, ExportWatch } from "./export-watch.ts";
 import { createMetricExporter, createSpanExporter } from "./otlp-exporter.ts";
+import { RecordingLimits } from "./recording-limits.ts";
 import { knownMethods } from "./request-method.ts";
 import { resourceAttributes, type ServiceIdentity } from "./resource-attributes.ts";
+import { SpanEncoder } from "./span-encoder.ts";
 import { SpanQueue } from "./span-queue.ts";
+import { SpanRecorder } from "./span-recorder.ts";
+import type { ExportTls } from "./tls-files.ts";
 import { createTracingObserver } from "./tracing-observer.ts";
 
 /*
@@ -50,19 +52,24 @@ import { createTracingObserver } from "./tracing-observer.ts";
  */
 const SPANS_SHUTDOWN_MS = 2_000;
 const METRICS_SHUTDOWN_MS = 1_000;
+/** Of the time for spans: a stop breaks requests off, and they end a moment later. */
+const LAST_REQUESTS_MS = 1_000;
 
 export interface TelemetryOptions {
   readonly config: TelemetryConfig;
   readonly service: ServiceIdentity;
+  readonly tls: ExportTls;
   /** Told when exports begin to fail and when they work again. */
   readonly report: (report: ExportReport) => void;
   readonly log: Logger;
 }
 
 export interface Tracing {
-  readonly observer: RequestObserver;
+  /** `redactQuery`: keys of the query whose values are secrets, beside those of the conventions. */
+  createObserver(redactQuery: readonly string[]): RequestObserver;
   /**
-   * Delivers what is left, for 2 s at most, and never rejects. An exporter that still waits for its
+   * Delivers what is left and the spans of requests that are just ending, for 2 s at most, and never
+   * rejects. An exporter that still waits for its
    * collector keeps timers running: the process has to be ended, it does not run out by itself.
    */
   shutdown(): Promise<void>;
@@ -70,23 +77,38 @@ export interface Tracing {
 
 /** For a worker: spans, and no instrumentation of modules. */
 export function startTracing(options: TelemetryOptions, traces: TracesConfig): Tracing {
-  const { config, service, report } = options;
+  const { config, service, tls, report, log } = options;
   const watch = new ExportWatch("traces", report);
+  const { target, batch } = traces;
+  const encoder = new SpanEncoder();
   const exporter =
-    traces.target === null ? new ConsoleSpanExporter() : createSpanExporter(traces.target, watch);
-  const sdk = startSdk(options, {
-    spanProcessors: [new SpanQueue(exporter, traces.batch, watch)],
-    metricReaders: [],
+    target === null
+      ? createConsoleSpanExporter(watch)
+      : createSpanExporter(target, tls.traces, watch, encoder);
+  const isProtobuf = target !== null && target.protocol !== "http/json";
+  const queue = new SpanQueue(exporter, batch, watch, encoder, isProtobuf);
+  const sdk = startSdk(options, { spanProcessors: [queue], metricReaders: [] });
+  const recorder = new SpanRecorder({
     sampler: samplerOf(traces),
-    spanLimits: limitsOf(traces),
+    resource: resourceOf(options),
+    scope: { name: "leastwise", version: service.version },
+    limits: new RecordingLimits(traces.limits),
+    onEnd: (span) => queue.onEnd(span),
   });
-  const observer = createTracingObserver({
-    tracer: trace.getTracer("leastwise", service.version),
-    knownMethods: knownMethods(config.knownMethods),
-    propagate: config.propagate,
-    trust: config.trust,
-  });
-  return { observer, shutdown: () => shutdown(sdk, SPANS_SHUTDOWN_MS, "spans", options.log) };
+  const { propagate, trust } = config;
+  const methods = knownMethods(config.knownMethods);
+  return {
+    createObserver: (redactQuery) =>
+      createTracingObserver({ recorder, knownMethods: methods, propagate, trust, redactQuery }),
+    async shutdown() {
+      const startedMs = performance.now();
+      await recorder.closed(LAST_REQUESTS_MS);
+      const reason = await shutdown(sdk, startedMs, SPANS_SHUTDOWN_MS);
+      const lostSpans = queue.held + watch.untold;
+      if (reason !== null) log.warn("the last spans were not exported", { reason, lostSpans });
+      else if (lostSpans > 0) log.warn("spans were not exported", { lostSpans });
+    },
+  };
 }
 
 export interface MetricsPush {
@@ -103,7 +125,9 @@ export function startMetrics(
   const watch = new ExportWatch("metrics", options.report);
   const { target, intervalMs, timeoutMs } = metricsConfig;
   const exporter =
-    target === null ? new ConsoleMetricExporter() : quietly(createMetricExporter(target, watch));
+    target === null
+      ? createConsoleMetricExporter(watch)
+      : quietly(createMetricExporter(target, options.tls.metrics, watch));
   const reader = new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: intervalMs,
@@ -113,12 +137,17 @@ export function startMetrics(
   const sdk = startSdk(options, { spanProcessors: [], metricReaders: [reader] });
   // At once: a collector that cannot be reached is not to be found out a minute later.
   reader.forceFlush().catch(() => {});
-  return { shutdown: () => shutdown(sdk, METRICS_SHUTDOWN_MS, "metrics", options.log) };
+  return {
+    async shutdown() {
+      const reason = await shutdown(sdk, performance.now(), METRICS_SHUTDOWN_MS);
+      if (reason !== null) options.log.warn("the last metrics were not exported", { reason });
+    },
+  };
 }
 
 type Parts = Pick<
   ConstructorParameters<typeof NodeSDK>[0] & object,
-  "spanProcessors" | "metricReaders" | "sampler" | "spanLimits"
+  "spanProcessors" | "metricReaders"
 >;
 
 /** Everything is given: what is left out the SDK would read from the environment by itself. */
@@ -140,20 +169,22 @@ function startSdk(options: TelemetryOptions, parts: Parts): NodeSDK {
   return sdk;
 }
 
-async function shutdown(sdk: NodeSDK, ms: number, what: string, log: Logger): Promise<void> {
+/** Until `limitMs` after the start. Null when all is done, else why not. */
+async function shutdown(sdk: NodeSDK, startedMs: number, limitMs: number): Promise<string | null> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve(`no answer within ${ms} ms`), ms);
+  const leftMs = Math.max(0, startedMs + limitMs - performance.now());
+  const timer = setTimeout(() => resolve(`no answer within ${limitMs} ms`), leftMs);
   const stopped = sdk.shutdown().then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
   const failure = await Promise.race([stopped, late]);
   clearTimeout(timer);
-  if (failure !== null) log.warn(`the last ${what} were not exported`, { reason: failure });
   trace.disable();
   metrics.disable();
   context.disable();
   diag.disable();
+  return failure;
 }
 
 function resourceOf({ config, service }: TelemetryOptions): Resource {
@@ -184,17 +215,6 @@ function samplerOf({ sampler, ratio }: TracesConfig): Sampler {
     case "parentbased_traceidratio":
       return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
   }
-}
-
-function limitsOf({ limits }: TracesConfig): SpanLimits {
-  return {
-    attributeCountLimit: limits.attributes,
-    attributeValueLengthLimit: limits.attributeLength ?? Number.POSITIVE_INFINITY,
-    eventCountLimit: limits.events,
-    linkCountLimit: limits.links,
-    attributePerEventCountLimit: limits.eventAttributes,
-    attributePerLinkCountLimit: limits.linkAttributes,
-  };
 }
 
 /** Context goes from object to object; without this the SDK would turn AsyncLocalStorage on for every request. */

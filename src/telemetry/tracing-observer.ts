@@ -1,13 +1,5 @@
-import {
-  type Context,
-  ROOT_CONTEXT,
-  type SpanContext,
-  SpanKind,
-  trace,
-  type Tracer,
-} from "@opentelemetry/api";
+import { type SpanContext, TraceFlags } from "@opentelemetry/api";
 import type { TelemetryConfig } from "../config/config.ts";
-import type { Backend } from "../plugin.ts";
 import type { HeaderField } from "../proxy/front.ts";
 import type {
   ObservedAttempt,
@@ -15,18 +7,22 @@ import type {
   RequestFacts,
   RequestObserver,
 } from "../proxy/observer.ts";
-import { type BackendPeer, backendPeer } from "./backend-peer.ts";
 import { isPrivateAddress } from "./private-address.ts";
+import { createRedactor } from "./redact.ts";
 import { RequestClock } from "./request-clock.ts";
-import { describeRequest, methodAttributes, RequestSpan } from "./request-span.ts";
+import { RequestSpan, type SpanMaking } from "./request-span.ts";
+import { SpanGroups } from "./span-groups.ts";
+import type { SpanRecorder } from "./span-recorder.ts";
 import { BAGGAGE, readTraceContext, traceparentField, TRACESTATE } from "./trace-context.ts";
 
 export interface TracingOptions {
-  readonly tracer: Tracer;
+  readonly recorder: SpanRecorder;
   readonly knownMethods: ReadonlySet<string>;
   /** Whether trace context is read from clients and sent to backends. */
   readonly propagate: boolean;
   readonly trust: TelemetryConfig["trust"];
+  /** Keys of the query whose values are secrets, beside those of the conventions. Lower case. */
+  readonly redactQuery: readonly string[];
 }
 
 /**
@@ -42,6 +38,7 @@ export function createTracingObserver(options: TracingOptions): RequestObserver 
 }
 
 const NOTHING: readonly string[] = [];
+const NO_LINKS: readonly SpanContext[] = [];
 /** Without a valid `traceparent` a `tracestate` means nothing (W3C Trace Context, section 3.3). */
 const STATE: readonly string[] = [TRACESTATE];
 const STATE_AND_BAGGAGE: readonly string[] = [TRACESTATE, BAGGAGE];
@@ -51,51 +48,37 @@ const MAX_ADDRESSES = 1024;
 
 class TracingObserver implements RequestObserver {
   readonly #options: TracingOptions;
-  readonly #peers = new WeakMap<Backend, BackendPeer>();
+  readonly #making: SpanMaking;
   readonly #privateAddresses = new Map<string, boolean>();
 
   constructor(options: TracingOptions) {
     this.#options = options;
+    const { recorder, propagate, knownMethods, redactQuery } = options;
+    const groups = new SpanGroups(knownMethods);
+    this.#making = { recorder, propagate, groups, redact: createRedactor(redactQuery) };
   }
 
   requestStarted(facts: RequestFacts): ObservedRequest | null {
-    const { tracer, knownMethods, propagate } = this.#options;
+    const { recorder, knownMethods, propagate } = this.#options;
     const { method, headers, peerAddress } = facts.request;
     const incoming = propagate ? readTraceContext(headers) : null;
     const trusted = this.#isTrusted(peerAddress, facts.trustedPeer);
-    const known = knownMethods.has(method);
-    const name = known ? method : "HTTP";
-
-    const parent: Context =
-      trusted && incoming !== null ? trace.setSpanContext(ROOT_CONTEXT, incoming) : ROOT_CONTEXT;
-    const clock = new RequestClock();
-    // Attributes come after the start: no sampler that OTEL_TRACES_SAMPLER can name looks at them,
-    // and a request that is not sampled then pays for none.
-    const span = tracer.startSpan(
-      name,
-      { kind: SpanKind.SERVER, links: links(trusted, incoming), startTime: clock.start() },
-      parent,
-    );
-
-    const removed = removedFields(propagate, trusted, incoming);
-    if (!span.isRecording()) {
+    const parent = trusted ? incoming : null;
+    const links = trusted || incoming === null ? NO_LINKS : [incoming];
+    const name = knownMethods.has(method) ? method : "HTTP";
+    const context = recorder.sample(name, parent, links);
+    if ((context.traceFlags & TraceFlags.SAMPLED) === 0) {
       // Untouched, so that the sender's decision to sample holds for the backend.
-      if (!propagate || (trusted && incoming !== null)) return null;
-      return new UnsampledRequest(traceparentField(span.spanContext()), removed);
+      if (!propagate || parent !== null) return null;
+      return new UnsampledRequest(
+        traceparentField(context),
+        removedFields(propagate, trusted, incoming),
+      );
     }
-    const attributes = methodAttributes(method, known);
-    describeRequest(span, facts);
-    span.setAttributes(attributes);
-    return new RequestSpan({
-      tracer,
-      span,
-      clock,
-      name,
-      method: attributes,
-      propagate,
-      removed,
-      peerOf: this.#peerOf,
-    });
+    const clock = new RequestClock(facts.startedAt);
+    const span = recorder.startRequest(name, context, parent, links, clock.startMs);
+    const removed = removedFields(propagate, trusted, incoming);
+    return new RequestSpan(this.#making, span, clock, facts, removed);
   }
 
   #isTrusted(peerAddress: string, trustedProxy: boolean): boolean {
@@ -114,38 +97,11 @@ class TracingObserver implements RequestObserver {
     }
     return known;
   }
-
-  readonly #peerOf = (backend: Backend): BackendPeer => {
-    let peer = this.#peers.get(backend);
-    if (peer === undefined) {
-      peer = backendPeer(backend);
-      this.#peers.set(backend, peer);
-    }
-    return peer;
-  };
 }
 
-/** A new trace that is not sampled: the backend is told so, and nothing is recorded. */
-class UnsampledRequest implements ObservedRequest {
+/** A new trace that is not sampled: the backends are told so, and nothing is recorded. */
+class UnsampledRequest implements ObservedRequest, ObservedAttempt {
   readonly wantsDecision = false;
-  readonly #attempt: UnsampledAttempt;
-
-  constructor(traceparent: HeaderField, removed: readonly string[]) {
-    this.#attempt = new UnsampledAttempt(traceparent, removed);
-  }
-
-  routed(): void {}
-
-  attemptStarting(): ObservedAttempt {
-    return this.#attempt;
-  }
-
-  retryRefused(): void {}
-
-  ended(): void {}
-}
-
-class UnsampledAttempt implements ObservedAttempt {
   readonly headers: readonly HeaderField[];
   readonly removed: readonly string[];
 
@@ -154,6 +110,14 @@ class UnsampledAttempt implements ObservedAttempt {
     this.removed = removed;
   }
 
+  routed(): void {}
+
+  attemptStarting(): ObservedAttempt {
+    return this;
+  }
+
+  retryRefused(): void {}
+
   connected(): void {}
 
   reconnecting(): void {}
@@ -161,10 +125,6 @@ class UnsampledAttempt implements ObservedAttempt {
   responded(): void {}
 
   ended(): void {}
-}
-
-function links(trusted: boolean, incoming: SpanContext | null): { context: SpanContext }[] {
-  return trusted || incoming === null ? [] : [{ context: incoming }];
 }
 
 function removedFields(

@@ -15,6 +15,8 @@ export interface BackendTransportOptions {
   readonly socketCalls: SocketCalls | null;
   /** Monotonic milliseconds. */
   now(): number;
+  /** Called before a connection is opened. */
+  onOpening?(): void;
   /** Called after every change; `open` includes `idle`. */
   onConnectionsChange?(open: number, idle: number): void;
 }
@@ -46,6 +48,7 @@ export class BackendTransport implements Transport, ExchangeOwner {
       connectMs: timeouts.connectMs,
       ticker: this.ticker,
       now: options.now,
+      onOpening: () => options.onOpening?.(),
       onOpenChange: (by) => {
         this.#open += by;
         this.#changed();
@@ -69,6 +72,10 @@ export class BackendTransport implements Transport, ExchangeOwner {
     if (connection === null) this.#connector.connect(exchange);
     else exchange.start(connection);
     return exchange;
+  }
+
+  closeIdle(): void {
+    this.#idle.closeAll();
   }
 
   close(): void {

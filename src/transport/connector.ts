@@ -23,6 +23,8 @@ export interface ConnectorOptions {
   readonly connectMs: number;
   readonly ticker: Ticker;
   now(): number;
+  /** A connection will be opened. */
+  onOpening(): void;
   /** The number of open connections changed by this much. */
   onOpenChange(by: 1 | -1): void;
 }
@@ -64,6 +66,7 @@ export class Connector {
       );
       return;
     }
+    this.#options.onOpening();
     this.#pending.add(pending);
     ticker.start();
     this.#dial(pending);
@@ -134,7 +137,7 @@ export class Connector {
     const described = new Error(`connect to ${this.#place()}: ${code ?? String(cause)}`, { cause });
     if ((code !== null && OURS.has(code)) || outOfDescriptors()) {
       return new ProxyError(
-        "internal_error",
+        "overloaded",
         "the proxy has no resources left for another connection",
         {
           source: "proxy",

@@ -21,6 +21,13 @@ export function test(name: string, fn: () => unknown): void {
   deno.test({ name: [...path, name].join(" > "), fn: async () => void (await fn()) });
 }
 
+/** One test for each row; `%s` in the name is the row's first entry. */
+test.each = (rows: readonly (readonly unknown[])[]) => {
+  return (name: string, fn: (...row: unknown[]) => unknown): void => {
+    for (const row of rows) test(name.replace("%s", String(row[0])), () => fn(...row));
+  };
+};
+
 export function expect(found: unknown) {
   return { ...matchers(found), not: negated(found) };
 }
@@ -28,6 +35,9 @@ export function expect(found: unknown) {
 function matchers(found: unknown) {
   return {
     toBe: (expected: unknown) => assert.equal(found, expected),
+    toBeNull: () => assert.equal(found, null),
+    toBeUndefined: () => assert.equal(found, undefined),
+    toHaveLength: (length: number) => assert.equal((found as { length: number }).length, length),
     toEqual: (expected: unknown) => assert.deepEqual(found, expected),
     toMatchObject: (expected: object) => assert.partialDeepStrictEqual(found, expected),
     toContain(expected: unknown) {
@@ -38,8 +48,9 @@ function matchers(found: unknown) {
     toBeLessThan: (limit: number) => assert.ok((found as number) < limit, `${found} < ${limit}`),
     toBeLessThanOrEqual: (limit: number) =>
       assert.ok((found as number) <= limit, `${found} <= ${limit}`),
-    toThrow(expected: string | (new (...args: never[]) => Error)) {
+    toThrow(expected?: string | (new (...args: never[]) => Error)) {
       assert.throws(found as () => unknown, (thrown: unknown) => {
+        if (expected === undefined) return true;
         if (typeof expected !== "string") return thrown instanceof expected;
         return thrown instanceof Error && thrown.message.includes(expected);
       });

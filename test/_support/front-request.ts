@@ -14,6 +14,7 @@ export function frontRequest(
     authority: null,
     port: 8080,
     peerAddress: "192.0.2.7",
+    refused: false,
     body: null,
     onGone: () => {},
     ...rest,

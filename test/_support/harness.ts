@@ -37,7 +37,8 @@ export function useHarness(): Harness {
     },
     async proxy(options) {
       const started = await startProxy(options);
-      running.push(started);
+      // Clients that keep their connections would cost half a second each time.
+      running.push({ stop: () => started.end() });
       return started;
     },
   };

@@ -31,6 +31,7 @@ export function requestFacts(sketch: RequestSketch = {}): RequestFacts {
       authority: null,
       headers: new RequestFields(Object.entries({ host, ...sketch.headers }).flat()),
       peerAddress,
+      refused: false,
       body: null,
       onGone() {},
     },

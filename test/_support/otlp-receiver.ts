@@ -24,6 +24,8 @@ export class OtlpReceiver extends OtlpStore implements Disposable {
   readonly exports: ReceivedExport[] = [];
   /** Answer to the next exports; anything but 200 keeps nothing of them. Null: none, for ever. */
   status: number | null = 200;
+  /** Beside a status that is not 200. */
+  retryAfter: string | null = null;
   /** Before each answer. */
   delayMs = 0;
   readonly #server: ReturnType<typeof Bun.serve>;
@@ -81,7 +83,13 @@ export class OtlpReceiver extends OtlpStore implements Disposable {
       return new Promise(() => {});
     }
     if (this.delayMs > 0) await Bun.sleep(this.delayMs);
-    if (status !== 200) return new Response(null, { status });
+    if (status !== 200) {
+      const { retryAfter } = this;
+      return new Response(null, {
+        status,
+        ...(retryAfter === null ? {} : { headers: { "retry-after": retryAfter } }),
+      });
+    }
     if (path !== "/v1/traces" && path !== "/v1/metrics") return new Response(null, { status: 404 });
     const signal = path === "/v1/traces" ? "traces" : "metrics";
     const body = contentEncoding === "gzip" ? gunzipSync(received) : received;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { UserConfig } from "../../src/index.ts";
-import { leastwiseBinary } from "./binary.ts";
+import { type Finished, leastwiseBinary } from "./binary.ts";
 
 export interface Proxy {
   /** `http://127.0.0.1:port`, without a final slash. */
@@ -11,6 +11,14 @@ export interface Proxy {
   readonly port: number;
   readonly admin: string;
   readonly pid: number;
+  /** Where its config and the files beside it are. */
+  readonly folder: string;
+  /** Writes another config file; nothing is reloaded by that alone. */
+  configure(config: UserConfig): void;
+  /** Another command of the same binary, asking this instance. */
+  run(...args: string[]): Promise<Finished>;
+  /** Over the admin API, with how it went. */
+  reload(): Promise<ReloadView>;
   /** The `ready` line of its log. */
   readonly ready: Readonly<Record<string, unknown>>;
   /** Everything written to stderr so far. */
@@ -21,12 +29,23 @@ export interface Proxy {
   until(what: string, holds: (pools: PoolView[]) => boolean): Promise<PoolView[]>;
   signal(signal: NodeJS.Signals): void;
   readonly exited: Promise<number>;
+  /** As a service manager does it: what runs may finish. */
   stop(): Promise<number>;
+  /** At once, by a second signal. */
+  end(): Promise<void>;
+}
+
+export interface ReloadView {
+  readonly ok: boolean;
+  readonly trigger: string;
+  readonly problems: readonly { path: string; message: string }[];
 }
 
 export interface WorkerView {
   readonly id: number;
   readonly pid: number;
+  readonly state: "starting" | "serving" | "stopping";
+  readonly modules: number;
   readonly restarts: number;
   readonly pendingRequests: number | null;
   readonly clientConnections: number | null;
@@ -46,6 +65,7 @@ export interface PoolView {
     url: string;
     health: string;
     ejectedUntil: string | null;
+    draining: boolean;
     inFlight: number;
     requests: number;
     failures: number;
@@ -56,10 +76,14 @@ export interface PoolView {
 export interface ProxyOptions {
   readonly config: UserConfig;
   readonly env?: Record<string, string>;
+  /** More flags of `serve`. */
+  readonly flags?: readonly string[];
   /** Default: the one that tests build. */
   readonly binary?: string;
   /** Soft and hard limit of file descriptors; default: those of this process. */
   readonly descriptors?: { readonly soft: number; readonly hard: number };
+  /** A descriptor for its standard output; default: none. */
+  readonly stdout?: number;
   /** Files laid beside the config, by name. */
   readonly files?: Record<string, string>;
 }
@@ -70,20 +94,26 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   for (const [name, text] of Object.entries(options.files ?? {})) {
     writeFileSync(join(folder, name), text);
   }
-  const config = {
-    listen: [{ address: "127.0.0.1:0" }],
-    ...options.config,
-    admin: { address: "127.0.0.1:0", ...options.config.admin },
+  const configure = (changed: UserConfig): void => {
+    const config = {
+      listen: [{ address: "127.0.0.1:0" }],
+      ...changed,
+      admin: { address: "127.0.0.1:0", ...changed.admin },
+    };
+    writeFileSync(join(folder, "leastwise.config.json"), JSON.stringify(config));
   };
-  writeFileSync(join(folder, "leastwise.config.json"), JSON.stringify(config));
+  configure(options.config);
   const binary = options.binary ?? (await leastwiseBinary());
-  const child = Bun.spawn([...limited(options.descriptors), binary, "serve"], {
-    cwd: folder,
-    env: { ...cleanEnv(), ...options.env },
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-  });
+  const child = Bun.spawn(
+    [...limited(options.descriptors), binary, "serve", ...(options.flags ?? [])],
+    {
+      cwd: folder,
+      env: { ...cleanEnv(), ...options.env },
+      stdin: "ignore",
+      stdout: options.stdout ?? "ignore",
+      stderr: "pipe",
+    },
+  );
   let log = "";
   const ready = Promise.withResolvers<
     { listen: string; admin: string } & Record<string, unknown>
@@ -109,6 +139,27 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     port: Number(listen.split(":").at(-1)),
     admin: adminUrl,
     pid: child.pid,
+    folder,
+    configure,
+    async run(...args) {
+      const running = Bun.spawn([binary, ...args, "--admin", admin], {
+        cwd: folder,
+        env: { ...cleanEnv(), ...options.env },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [exitCode, stdout, stderr] = await Promise.all([
+        running.exited,
+        running.stdout.text(),
+        running.stderr.text(),
+      ]);
+      return { exitCode, stdout, stderr };
+    },
+    async reload() {
+      const answer = await fetch(`${adminUrl}/api/v1/reload`, { method: "POST" });
+      return (await answer.json()) as ReloadView;
+    },
     ready: line,
     log: () => log,
     pools,
@@ -131,6 +182,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       const code = await child.exited;
       await reading;
       return code;
+    },
+    async end() {
+      // Two of one kind could be taken for one.
+      child.kill("SIGTERM");
+      child.kill("SIGINT");
+      await child.exited;
+      await reading;
     },
   };
 }

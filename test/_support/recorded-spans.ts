@@ -1,37 +1,60 @@
 /** A tracing observer over the real SDK, its spans kept in memory. */
 import { expect } from "bun:test";
 import type { SpanKind } from "@opentelemetry/api";
+import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
+  AlwaysOnSampler,
   InMemorySpanExporter,
+  ParentBasedSampler,
   type ReadableSpan,
   type Sampler,
   SimpleSpanProcessor,
-  TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import type { TracesConfig } from "../../src/config/config.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { ObservedAttempt, RequestObserver } from "../../src/proxy/observer.ts";
 import { knownMethods } from "../../src/telemetry/request-method.ts";
+import { RecordingLimits } from "../../src/telemetry/recording-limits.ts";
+import { SpanRecorder } from "../../src/telemetry/span-recorder.ts";
 import { createTracingObserver } from "../../src/telemetry/tracing-observer.ts";
 import { attemptFacts, requestEnd, requestFacts, type RequestSketch } from "./observed-facts.ts";
+
+type Limits = TracesConfig["limits"];
+
+/** The SDK's defaults. */
+const LIMITS: Limits = {
+  attributes: 128,
+  attributeLength: null,
+  events: 128,
+  links: 128,
+  eventAttributes: 128,
+  linkAttributes: 128,
+};
 
 /** Every span of `observerWith` ends here; reset it after each test. */
 export const exporter = new InMemorySpanExporter();
 export function observerWith(
   options: {
     sampler?: Sampler;
+    limits?: Partial<Limits>;
     propagate?: boolean;
     trust?: "private" | "always" | "never";
+    redactQuery?: readonly string[];
   } = {},
 ): RequestObserver {
-  const provider = new TracerProvider({
-    spanProcessors: [new SimpleSpanProcessor({ exporter })],
-    ...(options.sampler === undefined ? {} : { sampler: options.sampler }),
-  });
+  const processor = new SimpleSpanProcessor({ exporter });
   return createTracingObserver({
-    tracer: provider.getTracer("test"),
+    recorder: new SpanRecorder({
+      sampler: options.sampler ?? new ParentBasedSampler({ root: new AlwaysOnSampler() }),
+      resource: resourceFromAttributes({ "service.name": "test" }),
+      scope: { name: "test" },
+      limits: new RecordingLimits({ ...LIMITS, ...options.limits }),
+      onEnd: (span) => processor.onEnd(span),
+    }),
     knownMethods: knownMethods(null),
     propagate: options.propagate ?? true,
     trust: options.trust ?? "private",
+    redactQuery: options.redactQuery ?? [],
   });
 }
 

@@ -3,6 +3,7 @@ import { resolveConfig } from "../../src/config/resolve.ts";
 import { overlayTelemetry } from "../../src/config/telemetry-environment.ts";
 import type { UserTelemetry } from "../../src/config/user-config.ts";
 import type { ServiceIdentity } from "../../src/telemetry/resource-attributes.ts";
+import type { ExportTls } from "../../src/telemetry/tls-files.ts";
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -22,6 +23,9 @@ export function telemetryConfig(
   };
   return resolveConfig(raw, context).telemetry;
 }
+
+/** No file is named anywhere. */
+export const noTls: ExportTls = { traces: {}, metrics: {} };
 
 export const service: ServiceIdentity = {
   version: "1.2.3",

@@ -299,6 +299,28 @@ describe("forgiving", () => {
   });
 });
 
+test("a backend that stays through a reload is out for longer the next time, another one is not", () => {
+  const { counters, clock, ejection, fail, tryIt, at } = newMaster();
+  fail(0);
+  at(10_000);
+  tryIt(0, true);
+  const rows = [0, 1, 5];
+  const now = () => clock.nowMs;
+  const more = newCounters(8);
+  const next = new PoolEjection(
+    { config: CONFIG, counters, rows: rows.slice(0, 2), rise: 2, now, random: () => 0 },
+    ejection,
+  );
+  counters.addConsecutiveFailures(0, CONFIG.failures);
+  expect(next.failing(0)).toMatchObject([{ row: 0, untilMs: clock.nowMs + 20_000 }]);
+  const fresh = new PoolEjection(
+    { config: CONFIG, counters: more, rows, rise: 2, now, random: () => 0 },
+    ejection,
+  );
+  more.addConsecutiveFailures(5, CONFIG.failures);
+  expect(fresh.failing(5)).toMatchObject([{ row: 5, untilMs: clock.nowMs + 10_000 }]);
+});
+
 test("what was ejected before a reload comes back after it", () => {
   const { fail, create, clock, counters } = newMaster();
   fail(0);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readCpuSeconds } from "./cpu-time.ts";
-import { runLoad } from "./load.ts";
+import { Load } from "./load.ts";
 import type { ProxyPlace, ProxyRecipe } from "./proxies.ts";
 import type { Measured } from "./report.ts";
 
@@ -19,28 +19,54 @@ export interface Settings {
   readonly connections: number;
 }
 
-/** Interleaved rounds, each warmed up by a tenth of its requests. */
+/** Requests to one proxy before the next one has its turn. */
+const SLICE = 1000;
+
+/**
+ * Rounds, in each of which the proxies take turns of a few hundred requests: a machine that is
+ * slow for a second, as virtual ones are, is slow for all of them. Their order changes from turn to
+ * turn. CPU time is read at the ends of a round, so that what a proxy does for its requests later,
+ * collecting garbage or sending spans, counts as well.
+ */
 export async function measure(
   proxies: readonly Running[],
   { rounds, requests, connections }: Settings,
 ): Promise<Measured[]> {
-  const measured = proxies.map(({ name }) => ({
-    name,
-    cpuMicros: [] as number[],
-    requestsPerSecond: [] as number[],
-  }));
+  await using stack = new AsyncDisposableStack();
+  const measured: (Measured & { cpuMicros: number[]; requestsPerSecond: number[] })[] = [];
+  const loads: Load[] = [];
+  for (const { name, port } of proxies) {
+    console.error(`warming up: ${name}`);
+    const load = stack.use(await Load.connect(port, connections));
+    await load.run(requests);
+    loads.push(load);
+    measured.push({ name, cpuMicros: [], requestsPerSecond: [] });
+  }
   for (let round = 1; round <= rounds; round += 1) {
-    for (const [index, { name, pid, port }] of proxies.entries()) {
-      console.error(`round ${round} of ${rounds}: ${name}`);
-      await runLoad({ port, requests: Math.ceil(requests / 10), connections });
-      const before = await readCpuSeconds(pid);
-      const seconds = await runLoad({ port, requests, connections });
-      const used = (await readCpuSeconds(pid)) - before;
+    console.error(`round ${round} of ${rounds}`);
+    const before = await Promise.all(proxies.map(({ pid }) => readCpuSeconds(pid)));
+    const seconds = await takeTurns(loads, requests);
+    for (const [index, { pid }] of proxies.entries()) {
+      const used = (await readCpuSeconds(pid)) - (before[index] ?? 0);
       measured[index]?.cpuMicros.push((used / requests) * 1e6);
-      measured[index]?.requestsPerSecond.push(requests / seconds);
+      measured[index]?.requestsPerSecond.push(requests / (seconds[index] ?? 0));
     }
   }
   return measured;
+}
+
+/** Resolves to the seconds that each load took for its requests. */
+async function takeTurns(loads: readonly Load[], requests: number): Promise<number[]> {
+  const seconds = loads.map(() => 0);
+  for (let sent = 0, turn = 0; sent < requests; sent += SLICE, turn += 1) {
+    for (let i = 0; i < loads.length; i += 1) {
+      const index = (i + turn) % loads.length;
+      const load = loads[index];
+      if (load === undefined) continue;
+      seconds[index] = (seconds[index] ?? 0) + (await load.run(Math.min(SLICE, requests - sent)));
+    }
+  }
+  return seconds;
 }
 
 /** In a folder of its own; null when it is not installed. Stopped with the stack. */
@@ -74,7 +100,8 @@ async function start(
   const deadline = performance.now() + 10_000;
   while (performance.now() < deadline && running.exitCode === null) {
     try {
-      await runLoad({ port, requests: 1, connections: 1 });
+      await using load = await Load.connect(port, 1);
+      await load.run(1);
       return { name: recipe.name, pid: running.pid, port };
     } catch {
       await Bun.sleep(50);

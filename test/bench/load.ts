@@ -1,65 +1,91 @@
 const REQUEST =
   "GET /bench?a=1 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
 
-export interface Load {
-  readonly port: number;
-  readonly requests: number;
-  /** Keep-alive connections, each with one request at a time. */
-  readonly connections: number;
-}
-
 /**
- * Sends exactly so many requests and resolves to the seconds it took. Rejects when an answer is not
- * a 200 or a connection ends early: a fast error is no measurement. On bare sockets, so that it keeps
- * a proxy busy with less CPU than the proxy needs.
+ * Keep-alive connections to one proxy, each with one request at a time. On bare sockets, so that it
+ * keeps a proxy busy with less CPU than the proxy needs.
  */
-export async function runLoad({ port, requests, connections }: Load): Promise<number> {
-  const startedAt = performance.now();
-  let left = requests;
-  const takeOne = () => left-- > 0;
-  await Promise.all(Array.from({ length: connections }, () => runConnection(port, takeOne)));
-  return (performance.now() - startedAt) / 1000;
+export class Load implements AsyncDisposable {
+  readonly #connections: readonly LoadConnection[];
+
+  private constructor(connections: readonly LoadConnection[]) {
+    this.#connections = connections;
+  }
+
+  static async connect(port: number, connections: number): Promise<Load> {
+    return new Load(
+      await Promise.all(Array.from({ length: connections }, () => LoadConnection.open(port))),
+    );
+  }
+
+  /**
+   * Sends exactly so many requests and resolves to the seconds it took. Rejects when an answer is not
+   * a 200 or a connection ends: a fast error is no measurement.
+   */
+  async run(requests: number): Promise<number> {
+    const startedAt = performance.now();
+    let left = requests;
+    const takeOne = () => left-- > 0;
+    await Promise.all(this.#connections.map((connection) => connection.run(takeOne)));
+    return (performance.now() - startedAt) / 1000;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connection of this.#connections) connection.close();
+  }
 }
 
-async function runConnection(port: number, takeOne: () => boolean): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let received = "";
-  await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      binaryType: "buffer",
-      open(socket) {
-        if (takeOne()) socket.write(REQUEST);
-        else socket.end();
+class LoadConnection {
+  #socket!: Bun.Socket;
+  #received = "";
+  #failure: Error | null = null;
+  #takeOne: () => boolean = () => false;
+  #run: PromiseWithResolvers<void> | null = null;
+
+  static async open(port: number): Promise<LoadConnection> {
+    const connection = new LoadConnection();
+    connection.#socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        binaryType: "buffer",
+        data: (_, data) => connection.#onData(data),
+        close: () => connection.#fail(`connection closed after: ${connection.#received}`),
+        error: (_, error) => connection.#fail(error.message),
       },
-      data(socket, data) {
-        received += data.toString("latin1");
-        if (!isWhole(received)) return;
-        if (!received.startsWith("HTTP/1.1 200 ")) {
-          reject(new Error(`not a 200: ${received.slice(0, 200)}`));
-          socket.end();
-          return;
-        }
-        received = "";
-        if (takeOne()) {
-          socket.write(REQUEST);
-          return;
-        }
-        resolve();
-        socket.end();
-      },
-      close() {
-        // Rejects only a connection that has not finished.
-        if (received === "") resolve();
-        reject(new Error(`connection closed inside an answer: ${received.slice(0, 200)}`));
-      },
-      error(_, error) {
-        reject(error);
-      },
-    },
-  });
-  await promise;
+    });
+    return connection;
+  }
+
+  async run(takeOne: () => boolean): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    if (!takeOne()) return;
+    this.#takeOne = takeOne;
+    this.#run = Promise.withResolvers();
+    this.#socket.write(REQUEST);
+    await this.#run.promise;
+  }
+
+  close(): void {
+    this.#socket.end();
+  }
+
+  #onData(data: Buffer): void {
+    this.#received += data.toString("latin1");
+    if (!isWhole(this.#received)) return;
+    if (!this.#received.startsWith("HTTP/1.1 200 ")) {
+      this.#fail(`not a 200: ${this.#received}`);
+      return;
+    }
+    this.#received = "";
+    if (this.#takeOne()) this.#socket.write(REQUEST);
+    else this.#run?.resolve();
+  }
+
+  #fail(reason: string): void {
+    this.#failure = new Error(reason.slice(0, 200));
+    this.#run?.reject(this.#failure);
+  }
 }
 
 /** Whether the bytes of one response, sent with a length or chunked, are all there. */

@@ -149,6 +149,8 @@ test("schema prints a JSON Schema that names every key", async () => {
     "requestId",
     "admin",
     "workers",
+    "workerMemory",
+    "watchdog",
     "shutdown",
     "telemetry",
     "accessLog",

@@ -7,7 +7,18 @@ import { leastwise } from "../_support/leastwise.ts";
 // Every run is one or two processes, and an endless loop is given 5 s.
 setDefaultTimeout(30_000);
 
-const commands = ["serve", "check", "status", "demo", "schema", "version"];
+const commands = [
+  "serve",
+  "check",
+  "status",
+  "reload",
+  "drain",
+  "undrain",
+  "recycle",
+  "demo",
+  "schema",
+  "version",
+];
 const here = { cwd: tmpdir() };
 
 test.each([[["--version"]], [["-v"]], [["version"]]])("%j prints the version", async (args) => {

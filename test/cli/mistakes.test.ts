@@ -237,7 +237,7 @@ describe("each mistake is told by check, with exit code 2 and no stack", () => {
     [
       "a command",
       ["chek"],
-      'chek: unknown command, allowed serve, check, status, demo, schema, version, help; did you mean "check"?',
+      'chek: unknown command, allowed serve, check, status, reload, drain, undrain, recycle, demo, schema, version, help; did you mean "check"?',
     ],
     ["a command to be helped with", ["help", "serv"], "serv: unknown command, allowed serve, "],
     [
@@ -345,4 +345,15 @@ test("a variable of ours with a slip in its name is warned about, and is no mist
     level: "warn",
     message: 'LEASTWISE_STRATGY is set but means nothing here; did you mean "LEASTWISE_STRATEGY"?',
   });
+});
+
+test("LEASTWISE_WATCH is true or false, and the flag wins", async () => {
+  await using folder = await folderWith({});
+  const env = { LEASTWISE_WATCH: "yes", LEASTWISE_LISTEN: "nowhere" };
+  const { exitCode, stderr } = await folder.run(["serve"], env);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain('LEASTWISE_WATCH: found "yes", allowed true or false');
+  const flagged = await folder.run(["serve", "--no-watch"], env);
+  expect(flagged.exitCode).toBe(2);
+  expect(flagged.stderr).not.toContain("LEASTWISE_WATCH");
 });

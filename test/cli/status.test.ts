@@ -13,6 +13,9 @@ interface Recorder extends Disposable {
   readonly hosts: (string | null)[];
 }
 
+/** Questions of one `leastwise status`. */
+const QUESTIONS = 3;
+
 /** Answers every request as an admin API without pools and workers does. */
 function startRecorder(unix?: string): Recorder {
   const tokens: (string | null)[] = [];
@@ -20,7 +23,9 @@ function startRecorder(unix?: string): Recorder {
   const fetch = (request: Request): Response => {
     tokens.push(request.headers.get("authorization"));
     hosts.push(request.headers.get("host"));
-    return Response.json([]);
+    const isReload = new URL(request.url).pathname === "/api/v1/reload";
+    const reload = { file: null, loadedAt: "2026-01-01T00:00:00.000Z", reloads: 0, last: null };
+    return Response.json(isReload ? reload : []);
   };
   const server = Bun.serve(
     unix === undefined ? { hostname: "127.0.0.1", port: 0, fetch } : { unix, fetch },
@@ -37,9 +42,9 @@ function folderOf(admin: object) {
   return folderWith({ "leastwise.config.json": JSON.stringify({ admin }) });
 }
 
-/** What a run told two requests: the same both times. */
+/** What a run told with each request: the same every time. */
 function tokenOf({ tokens }: Recorder): string | null {
-  expect(tokens).toHaveLength(2);
+  expect(tokens).toHaveLength(QUESTIONS);
   expect(new Set(tokens).size).toBe(1);
   return tokens[0] ?? null;
 }
@@ -55,7 +60,7 @@ test("no proxy of the environment sees the question, let alone the token", async
   expect(exitCode).toBe(0);
   expect(proxy.tokens).toEqual([]);
   expect(tokenOf(admin)).toBe("Bearer s3cret");
-  expect(admin.hosts).toEqual([admin.address, admin.address]);
+  expect(admin.hosts).toEqual(Array(QUESTIONS).fill(admin.address));
 });
 
 test("a unix socket is asked as localhost", async () => {
@@ -63,7 +68,7 @@ test("a unix socket is asked as localhost", async () => {
   using admin = startRecorder(join(folder.path, "admin.sock"));
   const { exitCode } = await folder.run(["status", "--admin", admin.address]);
   expect(exitCode).toBe(0);
-  expect(admin.hosts).toEqual(["localhost", "localhost"]);
+  expect(admin.hosts).toEqual(Array(QUESTIONS).fill("localhost"));
 });
 
 describe("the config's token goes to the config's own address only", () => {

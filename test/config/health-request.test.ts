@@ -43,7 +43,8 @@ describe("health.path", () => {
     ["a\r\nX: y", String.raw`"/a\r\nX: y"`],
     ["a\u0000", String.raw`"/a\u0000"`],
     ["a\u001b[0m", String.raw`"/a\u001b[0m"`],
-    ["a\u007f", '"/a\u007f"'],
+    ["a\u007f", String.raw`"/a\u007f"`],
+    ["a\u202e\u2028", String.raw`"/a\u202e\u2028"`],
     ["a#b", '"/a#b"'],
   ])("may not hold %j", (rest, shown) => {
     expect(problemsOf({ path: `/${rest}` })).toEqual([
@@ -73,7 +74,7 @@ describe("health.host", () => {
     ["bücher.example", '"bücher.example"'],
     ["a\u010d\u010aInjected:x", '"a\u010d\u010aInjected:x"'],
     ["a\u0000", String.raw`"a\u0000"`],
-    ["a\u007f", '"a\u007f"'],
+    ["a\u007f", String.raw`"a\u007f"`],
     ["a\r\nX: y", String.raw`"a\r\nX: y"`],
     ["a, b", '"a, b"'],
     ["", '""'],
@@ -94,8 +95,9 @@ test("a value of health.headers may be latin-1, and nothing that a byte cannot h
     "X-A": "caf\xe9",
   });
   for (const value of ["\u0100", "a\r\nb", "a\u0000", "a\u007f"]) {
+    const shown = JSON.stringify(value).replace("\u007f", "\\u007f");
     expect(problemsOf({ path: "/", headers: { "X-A": value } })).toEqual([
-      `pools.web.health.headers.X-A: found ${JSON.stringify(value)}, allowed a header value without line breaks and other control characters, none above U+00FF`,
+      `pools.web.health.headers.X-A: found ${shown}, allowed a header value without line breaks and other control characters, none above U+00FF`,
     ]);
   }
 });

@@ -90,6 +90,8 @@ describe("defaults", () => {
       requestId: true,
       admin: { address: { hostname: "127.0.0.1", port: 9900 }, token: null, hosts: [] },
       workers: 4,
+      workerMemoryBytes: 1024 ** 3,
+      watchdogMs: 1000,
       shutdown: { delayMs: 0, graceMs: 30_000 },
       telemetry: {
         trust: "private",
@@ -288,7 +290,7 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
   [
     "an unknown key with a slip",
     { lisen: [], ...withPool({}) },
-    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, clientConnections, requestId, admin, workers, shutdown, telemetry, accessLog, $schema; did you mean "listen"?',
+    'lisen: unknown key, allowed listen, pools, routes, trustedProxies, clientConnections, requestId, admin, workers, workerMemory, watchdog, shutdown, telemetry, accessLog, $schema; did you mean "listen"?',
   ],
   [
     "a key of a later version",
@@ -507,6 +509,21 @@ const mistakes: readonly (readonly [situation: string, raw: unknown, problem: st
     'pools.web.body.max: found "100", allowed a size such as ',
   ],
   [
+    "less memory than a worker takes",
+    { ...withPool({}), workerMemory: "127MiB" },
+    'workerMemory: found "127MiB" (too small), allowed a size such as "512B", "64KiB", "10MB" or "1GiB" of at least 128MiB',
+  ],
+  [
+    "a watchdog that does not wait",
+    { ...withPool({}), watchdog: "100ms" },
+    'watchdog: found "100ms" (too short), allowed a duration such as "250ms", "5s", "1m" or "1h" of at least 500ms',
+  ],
+  [
+    "a watchdog that is switched on",
+    { ...withPool({}), watchdog: true },
+    'watchdog: found true, allowed false or a duration such as "250ms", "5s", "1m" or "1h" of at least 500ms',
+  ],
+  [
     "status codes that are none",
     withPool({ health: { path: "/", status: "2xx" } }),
     'pools.web.health.status: found "2xx", allowed status codes such as ',
@@ -597,6 +614,10 @@ describe("addresses that are apart", () => {
   ])("%s", (_situation, listen, address) => {
     expect(problemsOf({ listen, admin: { address }, ...withPool({}) })).toEqual([]);
   });
+});
+
+test("the watchdog can be switched off", () => {
+  expect(resolve({ ...withPool({}), watchdog: false }).watchdogMs).toBeNull();
 });
 
 describe("how many workers", () => {

@@ -57,6 +57,28 @@ describe("nothing is on", () => {
   });
 });
 
+test.each([
+  ["while nothing is sent", {}],
+  ["while the SDK is disabled", { OTEL_SDK_DISABLED: "true", OTEL_TRACES_EXPORTER: "otlp" }],
+])("who we are and which methods we know counts %s: /metrics says it", (_situation, env) => {
+  const file = { serviceName: "from-file", resourceAttributes: { a: "file", b: "file" } };
+  const config = telemetryConfig(file, {
+    ...env,
+    OTEL_SERVICE_NAME: "edge",
+    OTEL_RESOURCE_ATTRIBUTES: "b=environment",
+    OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: "GET,PURGE",
+    OTEL_LOG_LEVEL: "debug",
+  });
+  expect(config).toMatchObject({
+    serviceName: "edge",
+    resourceAttributes: { a: "file", b: "environment" },
+    knownMethods: ["GET", "PURGE"],
+    logLevel: "warn",
+    traces: null,
+    metrics: null,
+  });
+});
+
 test("an endpoint alone gives the defaults of the specification", () => {
   expect(telemetryConfig({}, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toEqual({
     trust: "private",
@@ -354,6 +376,11 @@ describe("each mistake is named with its place, what was found and what is allow
       { ...on, OTEL_EXPORTER_OTLP_HEADERS: "authorization=s3cret%0a" },
       "OTEL_EXPORTER_OTLP_HEADERS: found a text, allowed a header value without line breaks and other control characters, none above U+00FF",
     ],
+    // The name was forgotten.
+    [
+      { ...on, OTEL_EXPORTER_OTLP_HEADERS: "Basic dXNlcjpwYXNz==" },
+      "OTEL_EXPORTER_OTLP_HEADERS: found a text, allowed key=value, more of them after commas",
+    ],
     [
       { ...on, OTEL_TRACES_SAMPLER: "jaeger_remote" },
       'OTEL_TRACES_SAMPLER: found "jaeger_remote", allowed "always_on" or "always_off" or "traceidratio" or "parentbased_always_on" or "parentbased_always_off" or "parentbased_traceidratio"',
@@ -395,6 +422,10 @@ describe("each mistake is named with its place, what was found and what is allow
       'telemetry.metrics.interval: found "60", allowed a duration such as "250ms", "5s", "1m" or "1h" of at least 1ms',
     ],
     [
+      { otlp: { headers: { "Basic dXNlcjpwYXNz": "=" } } },
+      "telemetry.otlp.headers: found a text, allowed a header name",
+    ],
+    [
       { otlp: { headers: { authorization: "s3cret\n" } } },
       "telemetry.otlp.headers.authorization: found a text, allowed a header value without line breaks and other control characters, none above U+00FF",
     ],
@@ -406,6 +437,12 @@ describe("each mistake is named with its place, what was found and what is allow
   test("a mistake of the file's is seen though the environment says something, too", () => {
     expect(problemsOf({ otlp: "http://c" }, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toEqual([
       expect.stringContaining("telemetry.otlp: found"),
+    ]);
+  });
+
+  test("what /metrics says of us is checked in any case", () => {
+    expect(problemsOf({}, { OTEL_RESOURCE_ATTRIBUTES: "team" })).toEqual([
+      'OTEL_RESOURCE_ATTRIBUTES: found "team", allowed key=value, more of them after commas',
     ]);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatDuration, parseDuration, parseSize } from "../../src/config/units.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/config/units.ts";
 
 test.each([
   ["250ms", 250],
@@ -44,4 +44,15 @@ test("a duration is shown in the largest unit that is exact", () => {
     "250ms",
     "0s",
   ]);
+});
+
+test.each([
+  [1_073_741_824, "1GiB"],
+  [134_217_728, "128MiB"],
+  [1536, "1536B"],
+  [65_536, "64KiB"],
+  [0, "0B"],
+])("%d bytes are written as %s", (bytes, text) => {
+  expect(formatSize(bytes)).toBe(text);
+  expect(parseSize(text)).toBe(bytes);
 });

@@ -68,6 +68,32 @@ function newProber(setting: Setting = {}) {
   return { clock, counters, well, started, reports, prober, create, mostAtOnce: () => most };
 }
 
+describe("a bad probe that ended long after its timeout, because this process stood still", () => {
+  test("is made again at once and not reported", async () => {
+    const { clock, started, reports, well, prober } = newProber({ takesMs: 10_000 });
+    well.value = false;
+    prober.start();
+    await clock.pass(10_000);
+    expect(started).toEqual(["b0@0", "b0@10000"]);
+    expect(reports).toEqual([]);
+    well.value = true;
+    await clock.pass(10_000);
+    expect(reports.map(({ good, startedAtMs }) => [good, startedAtMs - 5000])).toEqual([
+      [true, 10_000],
+    ]);
+    prober.stop();
+  });
+
+  test("counts when the next one was held up, too", async () => {
+    const { clock, reports, well, prober } = newProber({ takesMs: 10_000 });
+    well.value = false;
+    prober.start();
+    await clock.pass(20_000);
+    expect(reports.map(({ good }) => good)).toEqual([false]);
+    prober.stop();
+  });
+});
+
 describe("when probes go out", () => {
   test("the first at once for every backend, then one per interval each, spread", async () => {
     const { clock, started, prober } = newProber({ backends: 4 });
@@ -127,6 +153,46 @@ describe("when probes go out", () => {
     expect(clock.pending).toBe(0);
     expect(reports.length).toBe(3);
     expect(counters.probe(2)).toBe(PROBE_HEALTHY);
+  });
+});
+
+describe("when the backends change", () => {
+  test("who stays keeps its times, who comes is probed at once, who goes is let go", async () => {
+    const { clock, started, reports, prober } = newProber({ backends: 2, takesMs: 10 });
+    prober.start();
+    await clock.pass(1200);
+    started.length = 0;
+    prober.update([backendConfig("b1"), backendConfig("new")], [3, 7]);
+    expect(started).toEqual(["new@1200"]);
+    // Five more reloads are no five more probes.
+    for (let i = 0; i < 5; i++) prober.update([backendConfig("b1"), backendConfig("new")], [3, 7]);
+    await clock.pass(2000);
+    expect(started).toEqual(["new@1200", "b1@2000", "new@2200", "b1@3000", "new@3200"]);
+    expect(reports.filter(({ row }) => row === 2)).toHaveLength(2);
+    prober.stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  test("what was on its way for one that goes is not reported", async () => {
+    const { clock, reports, prober } = newProber({ backends: 2, takesMs: 10 });
+    prober.start();
+    prober.update([backendConfig("b1")], [3]);
+    await clock.pass(10);
+    expect(reports.map(({ row }) => row)).toEqual([3]);
+    prober.stop();
+  });
+
+  test("bad probes before and after a change add up", async () => {
+    const { clock, counters, well, prober } = newProber();
+    prober.start();
+    await clock.pass(0);
+    well.value = false;
+    await clock.pass(2000);
+    prober.update([backendConfig("b0", { weight: 3 })], [2]);
+    expect(counters.probe(2)).toBe(PROBE_HEALTHY);
+    await clock.pass(1000);
+    expect(counters.probe(2)).toBe(PROBE_UNHEALTHY);
+    prober.stop();
   });
 });
 

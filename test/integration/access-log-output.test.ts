@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -114,7 +115,6 @@ describe("a file", () => {
     const lines = [...moved, file].map((name) => accessLines(readFileSync(name, "utf8")));
     expect(pathsOf(lines.flat())).toEqual(sent.toSorted());
     expect(lines.every((each) => each.length > 0)).toBe(true);
-    expect(told(front, "SIGHUP opens the access log anew")).toHaveLength(5);
   });
 
   test("that cannot be opened anew is gone on with, and that is said", async () => {
@@ -150,6 +150,36 @@ describe("a file", () => {
       `accessLog.file: cannot write ${join(place.path, "logs/access.log")}: ENOENT`,
     );
     expect(stderr).not.toContain("    at ");
+  });
+
+  test("whose folder is gone keeps no worker from taking the place of one that died", async () => {
+    const logs = join(folder, "logs");
+    mkdirSync(logs);
+    const path = join(logs, "access.log");
+    const front = await start(1, { file: path, log: "all" });
+    await get(front, "/one");
+    await accessLinesOf(path, 1);
+    rmSync(logs, { recursive: true });
+    for (let death = 1; death <= 2; death++) {
+      const [worker] = await front.workers();
+      process.kill(worker!.pid, "SIGKILL");
+      await until("its replacement", () => told(front, "worker replaced").length === death);
+      await get(front, `/two-${death}`);
+    }
+    expect(told(front, "the new worker cannot serve")).toEqual([]);
+    await until("a complaint", () => told(front, "access log cannot be written").length === 2);
+    expect(told(front, "access log cannot be written")[0]).toMatchObject({
+      level: "warn",
+      target: path,
+      reason: expect.stringContaining("ENOENT"),
+    });
+    mkdirSync(logs);
+    front.signal("SIGHUP");
+    expect(pathsOf(await accessLinesOf(path, 1))).toEqual(["/two-2"]);
+    await get(front, "/three");
+    expect(await front.stop()).toBe(0);
+    expect(pathsOf(accessLines(readFileSync(path, "utf8")))).toEqual(["/three", "/two-2"]);
+    expect(told(front, "access log is written again")).toHaveLength(1);
   });
 
   test("has the last lines after a stop, also of requests that the stop broke off", async () => {
@@ -211,6 +241,45 @@ describe("what takes nothing", () => {
     );
     expect(lines.at(-1)?.path).toBe("/last");
   });
+
+  test("a FIFO whose reader falls behind again and again: that is said once, and once that it is over", async () => {
+    const fifo = makeFifo();
+    const reader = await open(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const front = await start(1, { file: fifo, log: "all" });
+    let text = "";
+    const readSome = async (): Promise<void> => {
+      const buffer = Buffer.alloc(64 * 1024);
+      const { bytesRead } = await reader.read(buffer).catch(() => ({ bytesRead: 0 }));
+      text += buffer.toString("latin1", 0, bytesRead);
+      if (bytesRead === 0) await Bun.sleep(5);
+    };
+    const dropped = async (): Promise<number> => {
+      const page = await (await fetch(`${front.admin}/metrics`)).text();
+      return Number(/^leastwise_access_log_dropped_total\{.*\} (\d+)$/m.exec(page)?.[1]);
+    };
+    const long = "x".repeat(3000);
+    let sent = 0;
+    for (let overflow = 1; overflow <= 3; overflow++) {
+      const before = await dropped();
+      do {
+        for (let i = 0; i < 100; i++) await get(front, `/${sent++}?${long}`);
+      } while ((await dropped()) === before);
+      const last = `/behind-${overflow}`;
+      // Whoever reads makes room for one more line.
+      while (!text.includes(last)) {
+        await readSome();
+        await get(front, last);
+        sent++;
+      }
+    }
+    expect(told(front, "the access log cannot be written")).toHaveLength(1);
+    while (told(front, "the access log is written again").length === 0) await readSome();
+    const [recovery] = told(front, "the access log is written again");
+    expect(recovery?.["droppedLines"]).toBe(await dropped());
+    expect(await front.stop()).toBe(0);
+    await reader.close();
+    expect(told(front, "the access log")).toHaveLength(2);
+  }, 60_000);
 
   test("a stderr whose reader has stopped: the lines that it gets later are whole", async () => {
     const fifo = makeFifo();

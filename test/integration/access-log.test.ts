@@ -278,6 +278,95 @@ describe("what it never says", () => {
     expect(readFileSync(file, "utf8")).not.toContain("s3cret");
   });
 
+  test("secrets under what a server could take for the same key", async () => {
+    const { url } = backend();
+    const front = await start([url], {}, { log: "all", redactQuery: ["token"] });
+    const queries = [
+      "token[]=s3cret",
+      "a;token=s3cret;s3cret",
+      "+token=s3cret",
+      "%20token=s3cret",
+      "token%00=s3cret",
+      "a?token=s3cret",
+    ];
+    for (const query of queries) await (await fetch(`${front.url}/p?${query}`)).text();
+    await front.stop();
+    const lines = accessLines(readFileSync(file, "utf8"));
+    expect(lines.map(({ query }) => query)).toEqual(
+      queries.map((query) => query.replace(/s3cret.*/, "REDACTED")),
+    );
+  });
+
+  test("users and passwords of Referer and Host", async () => {
+    const { url } = backend();
+    const front = await start([url], {}, { log: "all", requestHeaders: ["referer", "host"] });
+    const client = await connectRaw(front.port);
+    const referer = "https://u:s3cret@shop.example/x#sig=s3cret";
+    client.send(
+      `GET / HTTP/1.1\r\nHost: u:s3cret@h.example\r\nReferer: ${referer}\r\nConnection: close\r\n\r\n`,
+    );
+    await onlyLine();
+    const text = readFileSync(file, "utf8");
+    expect(text).toContain("h.example");
+    expect(text).toContain("https://shop.example/x#sig=REDACTED");
+    expect(text).not.toContain("s3cret");
+  });
+
+  test("secrets of the query, which no span says either", async () => {
+    using receiver = new OtlpReceiver();
+    const { url } = backend();
+    await start(
+      [url],
+      {},
+      { log: "all", redactQuery: ["api_key"] },
+      {
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+        OTEL_BSP_SCHEDULE_DELAY: "20",
+      },
+    ).then((front) => fetch(`${front.url}/a?api_key=s3cret&x=1&sig=s3cret`));
+    const spans = await receiver.spans(2);
+    const [client, server] = spans.toSorted((a, b) => (a.kind < b.kind ? -1 : 1));
+    expect(server?.attributes["url.query"]).toBe("api_key=REDACTED&x=1&sig=REDACTED");
+    expect(client?.attributes["url.full"]).toEndWith("/a?api_key=REDACTED&x=1&sig=REDACTED");
+  });
+
+  test("users and passwords before a host, of requests that are refused for them", async () => {
+    using receiver = new OtlpReceiver();
+    const { url } = backend();
+    const front = await start(
+      [url],
+      {},
+      { log: "all", requestHeaders: ["referer", "host"] },
+      {
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+        OTEL_BSP_SCHEDULE_DELAY: "20",
+      },
+    );
+    const heads = [
+      "GET /a HTTP/1.1\r\nHost: user:s3cret@shop.example",
+      "GET /b HTTP/1.1\r\nHost: s3cret@shop.example:80\r\nReferer: http://u:s3cret@shop.example/x",
+    ];
+    for (const head of heads) {
+      const client = await connectRaw(front.port);
+      client.send(`${head}\r\nConnection: close\r\n\r\n`);
+      await client.closed;
+      expect(client.received()).toStartWith("HTTP/1.1 400 ");
+      client.end();
+    }
+    const lines = await accessLinesOf(file, 2);
+    expect(lines.map(({ path, host }) => [path, host])).toEqual([
+      ["/a", "shop.example"],
+      ["/b", "shop.example:80"],
+    ]);
+    expect(lines[1]?.headers).toEqual({
+      referer: "http://shop.example/x",
+      host: "shop.example:80",
+    });
+    const spans = await receiver.spans(2);
+    const written = JSON.stringify(spans.map(({ attributes }) => attributes));
+    expect(readFileSync(file, "utf8") + written).not.toContain("s3cret");
+  });
+
   test("credentials", async () => {
     const { url } = backend(() => ({ headers: [["Set-Cookie", "s3cret"]] }));
     const front = await start([url], {}, { log: "all", requestHeaders: ["User-Agent"] });

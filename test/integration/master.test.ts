@@ -1,7 +1,9 @@
 /** A master whose workers are played by the test. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Config } from "../../src/config/config.ts";
+import { ConfigError } from "../../src/errors.ts";
 import { Master } from "../../src/process/master.ts";
+import type { Provisioned } from "../../src/process/provision.ts";
 import { FakeWorkers, obey } from "../_support/fake-worker.ts";
 import { backendConfig, poolConfig } from "../_support/pools.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
@@ -20,10 +22,14 @@ beforeEach(() => {
 
 afterEach(() => master.kill());
 
+/** By how often a reload has loaded everything. */
+let loads: number;
+
 function startMaster(change: Partial<Config> = {}): Promise<void> {
+  loads = 0;
   const address = { hostname: "127.0.0.1", port: 0 };
   const description = { name: "random", version, source: "built-in" };
-  master = new Master({
+  const provisioned: Provisioned = {
     config: {
       listen: [{ address }],
       pools: [poolConfig([backendConfig("a")])],
@@ -34,11 +40,26 @@ function startMaster(change: Partial<Config> = {}): Promise<void> {
       requestId: true,
       admin: { address, token: "s3cret", hosts: [] },
       workers: 2,
+      workerMemoryBytes: 1024 ** 3,
+      watchdogMs: 1000,
       shutdown: { delayMs: 0, graceMs: 0 },
       telemetry: telemetryConfig(),
       ...change,
     },
-    strategies: { web: { module: { kind: "built-in", name: "random" }, description } },
+    configFile: null,
+    strategies: {
+      web: { module: { kind: "built-in", name: "random" }, description, sources: [] },
+    },
+  };
+  master = new Master({
+    provisioned,
+    async provision(signal) {
+      loads++;
+      if (signal.aborted)
+        throw new ConfigError([{ path: "the config", message: "was called off" }]);
+      return provisioned;
+    },
+    tempDir: "/nonexistent",
     now: () => performance.now(),
     random: () => 0.5,
     log,
@@ -78,6 +99,46 @@ test("it serves nothing any more when the first plan is refused", async () => {
   await expect(startMaster()).rejects.toThrow("no");
   expect(workers.all.every(({ killed }) => killed)).toBe(true);
   await expect(readiness()).rejects.toThrow();
+});
+
+test("a reload that is asked for during the start is made after it", async () => {
+  const prepare = Promise.withResolvers<void>();
+  workers.answer = (message, worker) => {
+    if (message.type !== "prepare" || message.plan.generation > 1) return obey(message);
+    void prepare.promise.then(() => worker.say(obey(message)));
+    return null;
+  };
+  const started = startMaster();
+  const reloaded = master.reload("SIGHUP");
+  while (workers.all.length < 2) await Bun.sleep(1);
+  expect(loads).toBe(0);
+  prepare.resolve();
+  await started;
+  expect(await reloaded).toMatchObject({ ok: true });
+  expect(workers.at(1).history.filter((each) => each !== "health")).toEqual([
+    "setup",
+    "prepare 1",
+    "commit 1",
+    "prepare 2",
+    "commit 2",
+  ]);
+});
+
+test("a reload that is asked for during a start that fails, or a stop, ends with it", async () => {
+  workers.answer = () => null;
+  const started = startMaster();
+  const reloaded = master.reload("SIGHUP");
+  master.kill();
+  await expect(started).rejects.toThrow();
+  expect(await reloaded).toMatchObject({ ok: false });
+  workers.answer = obey;
+  await startMaster();
+  const stopped = master.stop();
+  expect(await master.reload("SIGHUP")).toMatchObject({
+    ok: false,
+    problems: [{ message: "is being stopped" }],
+  });
+  await stopped;
 });
 
 test("it keeps room for backends that a reload may add", async () => {

@@ -301,6 +301,29 @@ test("many different paths, hosts and methods leave the number of series unchang
   expect(sumOf(after, SERVER) - sumOf(before, SERVER)).toBe(2005);
 });
 
+test("a backend that makes up statuses makes no series of them", async () => {
+  let answers = 0;
+  const backend = harness.backend(() => ({ status: 200 + (answers++ % 400) }));
+  const config = { health: false, ejection: false, retry: false } as const;
+  const proxy = await harness.proxy({
+    config: { workers: 1, pools: { web: { backends: [backend.url], ...config } } },
+  });
+  await sendMany(proxy.url, 800, 8);
+  const all = await settled(proxy);
+  expect(sumOf(all, SERVER)).toBe(800);
+  const statuses = (name: string) =>
+    new Set(matching(all, name).map(({ labels }) => labels["http_response_status_code"]));
+  for (const name of [SERVER, CLIENT]) {
+    expect(statuses(name).size).toBeLessThan(70);
+    expect([...statuses(name)]).toEqual(
+      expect.arrayContaining(["200", "300", "400", "404", "500"]),
+    );
+    expect(statuses(name)).not.toContain("299");
+  }
+  const errors = new Set(matching(all, CLIENT).map(({ labels }) => labels["error_type"]));
+  expect(errors.size).toBeLessThan(70);
+});
+
 describe("the format", () => {
   test("is text unless OpenMetrics is asked for, where traced requests are exemplars", async () => {
     const backend = harness.backend(() => "x");

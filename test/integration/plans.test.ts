@@ -18,7 +18,7 @@ import { type FakeBackend, startFakeBackend } from "../_support/fake-backend.ts"
 import { backendConfig, poolConfig } from "../_support/pools.ts";
 import { connectRaw } from "../_support/raw-client.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
-import { service, telemetryConfig } from "../_support/telemetry-config.ts";
+import { noTls, service, telemetryConfig } from "../_support/telemetry-config.ts";
 
 const shape = { rows: 8, workers: 1 };
 const now = createClock();
@@ -48,7 +48,10 @@ export default {
     const instance = { previous: env.previous, backends: [], weights: [], ends: 0, disposed: false };
     const number = seen.instances.push(instance);
     return {
-      score: (backend) => backend.inFlight,
+      score(backend) {
+        if (env.options === "faulty") throw new Error("on purpose");
+        return backend.inFlight;
+      },
       onPoolChange(backends) {
         instance.backends = backends;
         instance.weights = backends.map(({ weight }) => weight);
@@ -90,13 +93,15 @@ beforeEach(async () => {
   worker = new Worker({
     setup: {
       index: 0,
+      column: 0,
+      succeeds: false,
       counters: { handle: memory.handle, shape, censusKey: "key" },
       seed: 1,
       instance: "a1b2c3d4",
-      telemetry: { config: telemetryConfig(), service },
+      telemetry: { config: telemetryConfig(), service, tls: noTls },
     },
     tell: (message) => void answers.push(message),
-    observer: null,
+    tracing: null,
     knownMethods: new Set(["GET"]),
     now,
     log: new RecordedLog(),
@@ -104,7 +109,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await worker.receive({ type: "stop", graceMs: 0 });
+  await worker.stop({ delayMs: 0, graceMs: 0 });
   for (const each of running) each.stop();
   memory.close();
   rmSync(folder, { recursive: true, force: true });
@@ -144,7 +149,11 @@ function makePlan(listen: readonly SocketAddress[], pool: PoolConfig): Plan {
 }
 
 async function prepare(plan: Plan): Promise<FromWorker | undefined> {
-  await worker.receive({ type: "prepare", plan });
+  const names = Object.keys(plan.strategies);
+  const conditions = Object.fromEntries(
+    names.map((pool, number) => [pool, { number, sealed: false }]),
+  );
+  await worker.receive({ type: "prepare", plan, inForce: false, conditions });
   return answers.at(-1);
 }
 
@@ -170,6 +179,11 @@ function urlOf(address: SocketAddress): string {
 
 const FILE_STRATEGY = { strategy: { kind: "file", file: "watcher.ts" } } as const;
 
+/** With other options it is another instance. */
+function withOptions(options: unknown) {
+  return { strategy: { ...FILE_STRATEGY.strategy, options } };
+}
+
 describe("a second plan", () => {
   test("fails no request, and keeps backend objects, idle connections and counters", async () => {
     const server = backend();
@@ -187,7 +201,7 @@ describe("a second plan", () => {
     })();
     for (let reload = 0; reload < 20; reload++) {
       const had = statuses.length;
-      await apply(makePlan([address], pool));
+      await apply(makePlan([address], { ...pool, ...withOptions(reload) }));
       while (statuses.length < had + 3) await Bun.sleep(1);
     }
     end.abort();
@@ -222,7 +236,7 @@ describe("a second plan", () => {
     await apply(makePlan([address], pool));
     const answer = fetch(urlOf(address));
     await server.seen(1);
-    await apply(makePlan([address], poolConfig([backendAt("b", server)], FILE_STRATEGY)));
+    await apply(makePlan([address], poolConfig([backendAt("b", server)], withOptions(2))));
     expect(seen().instances[0]).toMatchObject({ ends: 0, disposed: false });
     held.resolve();
     expect(await (await answer).text()).toBe("ok");
@@ -235,7 +249,7 @@ describe("a second plan", () => {
     const address = await freeAddress();
     await apply(makePlan([address], poolConfig([backendAt("a", server)], FILE_STRATEGY)));
     const heavier = backendAt("a", server, { weight: 3, labels: { zone: "b" } });
-    const plan = makePlan([address], poolConfig([heavier], FILE_STRATEGY));
+    const plan = makePlan([address], poolConfig([heavier], withOptions(2)));
     await prepare(plan);
     expect(seen().instances[0]?.backends[0]?.weight).toBe(1);
     await commit(plan);
@@ -252,7 +266,7 @@ describe("a second plan", () => {
     await apply(makePlan([address], pool));
     await (await fetch(urlOf(address))).text();
     const timeouts = { ...pool.timeouts, firstByteMs: 5000 };
-    await apply(makePlan([address], { ...pool, timeouts }));
+    await apply(makePlan([address], { ...pool, ...withOptions(2), timeouts }));
     await (await fetch(urlOf(address))).text();
     expect(server.connections).toBe(2);
     await server.until(() => server.openConnections === 1);
@@ -276,13 +290,80 @@ describe("a second plan", () => {
     const address = await freeAddress();
     const pool = poolConfig([backendAt("a", server)], FILE_STRATEGY);
     await apply(makePlan([address], pool));
-    const plan = makePlan([address], pool);
+    const plan = makePlan([address], { ...pool, ...withOptions(2) });
     await prepare(plan);
     const change = { type: "health", pool: "web", row: 0, from: "healthy" } as const;
     await worker.receive({ ...change, to: "unhealthy" });
     await commit(plan);
     await worker.receive({ ...change, from: "unhealthy", to: "healthy" });
     expect(seen().health).toEqual(["1: a unhealthy", "2: a unhealthy", "2: a healthy"]);
+  });
+});
+
+describe("a plan in which a strategy is the same", () => {
+  test("keeps its instance, and tells it what is new of the backends", async () => {
+    const [first, second] = [backend(), backend()];
+    const address = await freeAddress();
+    const a = backendAt("a", first);
+    await apply(makePlan([address], poolConfig([a], FILE_STRATEGY)));
+    const [instance] = seen().instances;
+    const [object] = instance?.backends ?? [];
+    const told = instance?.backends;
+    await apply(makePlan([address], poolConfig([a], { ...FILE_STRATEGY, hostHeader: "backend" })));
+    expect(instance?.backends).toBe(told as readonly Backend[]);
+    const heavier = backendAt("a", first, { weight: 3 });
+    await apply(makePlan([address], poolConfig([heavier], FILE_STRATEGY)));
+    expect(instance?.weights).toEqual([3]);
+    await apply(makePlan([address], poolConfig([backendAt("b", second), heavier], FILE_STRATEGY)));
+    expect(instance?.weights).toEqual([1, 3]);
+    expect(instance?.backends[1]).toBe(object as Backend);
+    await apply(makePlan([address], poolConfig([backendAt("b", second)], FILE_STRATEGY)));
+    expect(instance?.backends.map(({ id }) => id)).toEqual(["b"]);
+    // Who comes back is another one, whatever it looks like.
+    await apply(makePlan([address], poolConfig([heavier], FILE_STRATEGY)));
+    expect(instance?.backends[0]).toMatchObject({ id: "a" });
+    expect(instance?.backends[0]).not.toBe(object as Backend);
+    expect(seen().instances).toHaveLength(1);
+    await (await fetch(urlOf(address))).text();
+    expect(instance).toMatchObject({ ends: 1, disposed: false });
+  });
+
+  test("makes another one of it when it was quarantined", async () => {
+    const address = await freeAddress();
+    const pool = poolConfig([backendAt("a", backend())], withOptions("faulty"));
+    await apply(makePlan([address], pool));
+    for (let i = 0; i < 9; i++) await (await fetch(urlOf(address))).text();
+    await apply(makePlan([address], pool));
+    expect(seen().instances).toHaveLength(1);
+    await (await fetch(urlOf(address))).text();
+    await apply(makePlan([address], pool));
+    expect(seen().instances).toMatchObject([{ disposed: true }, { previous: "left by 1" }]);
+  });
+
+  test("tells it once what happens to a backend meanwhile", async () => {
+    const address = await freeAddress();
+    const pool = poolConfig([backendAt("a", backend())], FILE_STRATEGY);
+    await apply(makePlan([address], pool));
+    await prepare(makePlan([address], pool));
+    const change = { type: "health", pool: "web", row: 0 } as const;
+    await worker.receive({ ...change, from: "unknown", to: "unhealthy" });
+    expect(seen().health).toEqual(["1: a unhealthy"]);
+  });
+
+  test("leaves its instance at work when it is aborted or refused", async () => {
+    const address = await freeAddress();
+    const pool = poolConfig([backendAt("a", backend())], FILE_STRATEGY);
+    await apply(makePlan([address], pool));
+    const plan = makePlan([address], pool);
+    await prepare(plan);
+    await worker.receive({ type: "abort", generation: plan.generation });
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const busy = { hostname: "127.0.0.1", port: taken.port };
+    expect(await prepare(makePlan([address, busy], pool))).toMatchObject({ type: "refused" });
+    taken.stop(true);
+    expect(seen().instances).toMatchObject([{ disposed: false }]);
+    await (await fetch(urlOf(address))).text();
+    expect(seen().instances[0]?.ends).toBe(1);
   });
 });
 
@@ -303,7 +384,7 @@ describe("listeners", () => {
     await early.closed;
     expect(early.received()).toStartWith("HTTP/1.1 200");
     expect((await fetch(urlOf(stays))).status).toBe(200);
-    expect(await refuses(goes)).toBe(true);
+    while (!(await refuses(goes))) await Bun.sleep(5);
   });
 
   test("that a plan opened are closed when it is aborted, and nothing else is", async () => {
@@ -311,7 +392,7 @@ describe("listeners", () => {
     const [stays, comes] = [await freeAddress(), await freeAddress()];
     const pool = poolConfig([backendAt("a", server)], FILE_STRATEGY);
     await apply(makePlan([stays], pool));
-    const plan = makePlan([stays, comes], pool);
+    const plan = makePlan([stays, comes], { ...pool, ...withOptions(2) });
     await prepare(plan);
     await worker.receive({ type: "abort", generation: plan.generation });
     expect(await refuses(comes)).toBe(true);

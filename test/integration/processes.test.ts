@@ -144,7 +144,7 @@ describe("stopping", () => {
     const { url } = backend();
     const front = await proxy({ config: { pools: { web: { backends: [url] } } } });
     front.signal("SIGHUP");
-    while (!front.log().includes("SIGHUP is ignored")) await Bun.sleep(5);
+    while (!front.log().includes("configuration reloaded")) await Bun.sleep(5);
     expect((await fetch(front.url)).status).toBe(200);
   });
 
@@ -177,6 +177,7 @@ describe("stopping", () => {
       config: {
         pools: { web: { backends: [url], strategy: "./loop.ts" } },
         workers: 1,
+        watchdog: false,
         shutdown: { grace: "100ms" },
       },
       files: {

@@ -103,6 +103,30 @@ describe.skipIf(!hasPrometheus)(`a scrape${needsPrometheus}`, () => {
     expect(await check()).toContain("\nhttp_server_request_duration_seconds_count{");
   });
 
+  test("is fine whatever the resource attributes are called", async () => {
+    const attributes = "team.name=a,team_name=b,1st=c,__name__=d,job=e,sp%20ace=g,%C3%A9t%C3%A9=h";
+    const proxy = await proxyOn({
+      config: { workers: 1, pools: { web: { backends: [backendOn(asked).url], health: false } } },
+      env: { OTEL_RESOURCE_ATTRIBUTES: attributes },
+    });
+    const body = await (await fetch(`${proxy.admin}/metrics`)).text();
+    expect(await promtool(["check", "metrics"], body)).toEqual({ exitCode: 0, said: "" });
+    const prometheus = await startPrometheus(
+      configOf([{ name: "odd", target: new URL(proxy.admin).host }]),
+    );
+    cleanups.push(() => prometheus.stop());
+    await prometheus.scraped("odd");
+    expect((await prometheus.query('up{job="odd"}')).map(({ value }) => value)).toEqual([1]);
+    const [info] = await prometheus.query("target_info");
+    expect(info?.labels).toMatchObject({
+      team_name: "a;b",
+      _1st: "c",
+      _name_: "d",
+      sp_ace: "g",
+      service_name: "leastwise",
+    });
+  });
+
   test("would be refused by promtool without its types and texts: its silence says something", async () => {
     const { exitCode, said } = await promtool(["check", "metrics"], "no_total 1\n");
     expect(exitCode, said).not.toBe(0);

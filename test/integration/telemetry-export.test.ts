@@ -1,7 +1,9 @@
 /** Where the compiled binary sends its telemetry, and what it does when that does not work. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { leastwiseBinary } from "../_support/binary.ts";
 import { useHarness } from "../_support/harness.ts";
 import { OtlpGrpcReceiver } from "../_support/otlp-grpc-receiver.ts";
@@ -104,7 +106,7 @@ describe("traces and metrics arrive", () => {
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
         OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
         OTEL_EXPORTER_OTLP_COMPRESSION: compression,
-        OTEL_METRIC_EXPORT_INTERVAL: "100",
+        OTEL_METRIC_EXPORT_INTERVAL: "500",
       },
       2,
     );
@@ -274,8 +276,12 @@ describe("a collector that does not work", () => {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
       OTEL_BSP_MAX_QUEUE_SIZE: "50",
     });
-    const requests = 200;
-    await load(proxy, requests);
+    let requests = 0;
+    // The queue overflows before each of these, and is empty after it.
+    while (receiver.exports.length < 6) {
+      await load(proxy, 100);
+      requests += 100;
+    }
     receiver.delayMs = 0;
     await until("the recovery", () => lines(proxy, /exported again/).length > 0);
     expect(await proxy.stop()).toBe(0);
@@ -291,13 +297,124 @@ describe("a collector that does not work", () => {
   });
 });
 
+test("a stop delivers what waits, also when it is many batches and the collector takes its time over each", async () => {
+  const receiver = opened(new OtlpReceiver());
+  receiver.delayMs = 100;
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+    OTEL_BSP_SCHEDULE_DELAY: "600000",
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "20",
+  });
+  const requests = 500;
+  await load(proxy, requests);
+  expect(await proxy.stop()).toBe(0);
+  expect(receiver.exports.length).toBeGreaterThan(20);
+  expect(await receiver.spans(1)).toHaveLength(requests * 2);
+  expect(lines(proxy, /export/)).toEqual([]);
+});
+
+test("a stop gives the access log and the spans their time at once, not one after the other", async () => {
+  const { port } = await tcpServer((socket) => socket.on("data", () => {}));
+  const folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
+  const fifo = join(folder, "fifo");
+  expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
+  const backend = harness.backend();
+  const proxy = await harness.proxy({
+    config: {
+      workers: 1,
+      pools: { web: { backends: [backend.url], ...NO_PROBES } },
+      accessLog: { file: fifo, log: "all" },
+    },
+    env: { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces` },
+  });
+  // More than the FIFO holds without a reader.
+  const long = "x".repeat(1500);
+  for (let i = 0; i < 60; i++) await (await fetch(`${proxy.url}/?${long}`)).arrayBuffer();
+  expect(await proxy.stop()).toBe(0);
+  rmSync(folder, { recursive: true });
+  const [begin] = lines(proxy, /"stopping"/);
+  const [given] = lines(proxy, /the last spans were not exported/);
+  const tookMs = Date.parse(String(given?.["time"])) - Date.parse(String(begin?.["time"]));
+  // Half a second for clients to hear of it, and two for the spans.
+  expect(tookMs).toBeGreaterThanOrEqual(1900);
+  expect(tookMs).toBeLessThan(3200);
+});
+
+test("spans that a stop loses are counted", async () => {
+  const receiver = opened(new OtlpReceiver());
+  receiver.status = 403;
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+    OTEL_BSP_SCHEDULE_DELAY: "600000",
+  });
+  await request(proxy, 5);
+  expect(await proxy.stop()).toBe(0);
+  expect(lines(proxy, /exported/)).toEqual([
+    expect.objectContaining({ level: "warn", message: "spans cannot be exported and are dropped" }),
+    expect.objectContaining({ level: "warn", message: "spans were not exported", lostSpans: 10 }),
+  ]);
+});
+
+test.each(["0", ""])(
+  "a collector that says Retry-After: %j is not hammered",
+  async (retryAfter) => {
+    const receiver = opened(new OtlpReceiver());
+    receiver.status = 503;
+    receiver.retryAfter = retryAfter;
+    const proxy = await proxyWith({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+      OTEL_EXPORTER_OTLP_TIMEOUT: "1500",
+    });
+    await request(proxy);
+    await until("the report", () => lines(proxy, /spans cannot be exported/).length === 1);
+    await receiver.answered(2);
+    expect(await proxy.stop()).toBe(0);
+    // One request's spans are one batch, or two; each is tried twice in its time.
+    expect(receiver.exports.length).toBeLessThanOrEqual(4);
+  },
+);
+
+test("spans of heads as long as they may be are bounded by their bytes, long before their number", async () => {
+  const { port } = await tcpServer((socket) => socket.on("data", () => {}));
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces`,
+  });
+  const long = "x".repeat(12_000);
+  for (let i = 0; i < 200; i++) {
+    await (await fetch(`${proxy.url}/${i}?${long}`)).arrayBuffer();
+  }
+  const reported = () => lines(proxy, /spans cannot be exported/);
+  await until("the report", () => reported().length > 0);
+  expect(reported()[0]).toMatchObject({
+    reason: "3 MiB of spans wait, and more come than the collector takes",
+    hint: expect.stringContaining("telemetry.traces.limits.attributeLength"),
+  });
+  expect(await proxy.stop()).toBe(0);
+  const [lost] = lines(proxy, /the last spans were not exported/);
+  expect(lost?.["lostSpans"]).toBe(400);
+});
+
+test("with OTEL_LOG_LEVEL=debug the SDK's own messages are in the log", async () => {
+  const receiver = opened(new OtlpReceiver());
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+    OTEL_LOG_LEVEL: "debug",
+  });
+  await request(proxy);
+  await receiver.spans(2);
+  expect(await proxy.stop()).toBe(0);
+  expect(lines(proxy, /opentelemetry: .*items to be sent/).length).toBeGreaterThan(0);
+});
+
 describe("the wrong protocol for the port", () => {
+  const portOf = ({ endpoint: url }: { readonly endpoint: string }) => new URL(url).port;
+
   test("HTTP at a gRPC collector is recognised by its answer", async () => {
     const grpc = opened(await OtlpGrpcReceiver.start());
     const proxy = await proxyWith({ OTEL_EXPORTER_OTLP_ENDPOINT: grpc.endpoint });
     await until("the report", () => lines(proxy, /metrics cannot be exported/).length > 0);
     expect(lines(proxy, /metrics cannot be exported/)[0]).toMatchObject({
-      hint: "4317 is usually the port for gRPC: use 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc (telemetry.otlp.protocol)",
+      hint: `what answers at port ${portOf(grpc)} speaks no HTTP/1.1: if it is for gRPC set OTEL_EXPORTER_OTLP_PROTOCOL=grpc (telemetry.otlp.protocol), or use the port for HTTP, usually 4318`,
     });
   });
 
@@ -309,7 +426,7 @@ describe("the wrong protocol for the port", () => {
     });
     await until("the report", () => lines(proxy, /metrics cannot be exported/).length > 0);
     expect(lines(proxy, /metrics cannot be exported/)[0]).toMatchObject({
-      hint: "4318 is usually the port for HTTP: use 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf (telemetry.otlp.protocol)",
+      hint: `what answers at port ${portOf(http)} speaks no gRPC: if it is for HTTP set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf (telemetry.otlp.protocol), or use the port for gRPC, usually 4317`,
     });
   });
 
@@ -366,6 +483,32 @@ describe("over TLS", () => {
     expect(lines(proxy, /metrics cannot be exported/)[0]?.["reason"]).toMatch(/self.signed/i);
   });
 });
+
+test.each(["http/protobuf", "grpc"])(
+  "a certificate that is gone after the start keeps no worker from taking the place of one that died, by %s",
+  async (protocol) => {
+    const tls = { cert: CERTIFICATE, key: KEY };
+    const receiver = opened(
+      protocol === "grpc" ? await OtlpGrpcReceiver.start(tls) : new OtlpReceiver(0, tls),
+    );
+    const folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
+    const certificate = join(folder, "ca.pem");
+    writeFileSync(certificate, CERTIFICATE);
+    const proxy = await proxyWith({
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      OTEL_EXPORTER_OTLP_CERTIFICATE: certificate,
+    });
+    rmSync(folder, { recursive: true });
+    const [worker] = await proxy.workers();
+    process.kill(worker!.pid, "SIGKILL");
+    await until("its replacement", () => lines(proxy, /worker replaced/).length === 1);
+    await request(proxy);
+    expect(await receiver.spans(2)).toHaveLength(2);
+    expect(await proxy.stop()).toBe(0);
+    expect(lines(proxy, /export|worker failed/)).toEqual([]);
+  },
+);
 
 test("a certificate that cannot be read stops the start", async () => {
   const { said, code } = await check({

@@ -98,3 +98,33 @@ test("a new trace that is not sampled: the backend is told so", async () => {
   expect(server.requests[0]?.header("traceparent")).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
   expect(receiver.exports.filter(({ path }) => path === "/v1/traces")).toEqual([]);
 });
+
+describe("of a peer that is not trusted", () => {
+  test.each<[string, string, Record<string, string>]>([
+    ["nothing goes on where nothing is sampled", "00", { OTEL_TRACES_SAMPLER: "always_off" }],
+    ["no baggage goes on where it is no propagator", "01", { OTEL_PROPAGATORS: "tracecontext" }],
+  ])("%s", async (_situation, flags, env) => {
+    const receiver = collector();
+    const server = backend();
+    const { config } = calmly([server.url]);
+    const telemetry = { trust: "never" } as const;
+    const proxy = await tracedProxy(receiver, { config: { ...config, telemetry }, env });
+    await (await fetch(proxy.url, { headers: SENT })).text();
+    const [seen] = seenBy(server);
+    expect(seen?.slice(1)).toEqual([null, null]);
+    expect(seen?.[0]).toMatch(new RegExp(`^00-[0-9a-f]{32}-[0-9a-f]{16}-${flags}$`));
+    expect(seen?.[0]).not.toContain(TRACE_ID);
+  });
+
+  test("everything goes on where nothing is propagated: the fields are like any others", async () => {
+    const receiver = collector();
+    const server = backend();
+    const { config } = calmly([server.url]);
+    const proxy = await tracedProxy(receiver, {
+      config: { ...config, telemetry: { trust: "never" } },
+      env: { OTEL_PROPAGATORS: "none" },
+    });
+    await (await fetch(proxy.url, { headers: SENT })).text();
+    expect(seenBy(server)).toEqual([[SENT.traceparent, SENT.tracestate, SENT.baggage]]);
+  });
+});

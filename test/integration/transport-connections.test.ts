@@ -316,7 +316,7 @@ describe("a backend that cannot be reached", () => {
       ]);
       expect(stderr).toBe("");
       expect(JSON.parse(stdout)).toEqual({
-        without: { code: "internal_error", source: "proxy", retry: "never" },
+        without: { code: "overloaded", source: "proxy", retry: "never" },
         after: { status: 200, text: "ok" },
       });
     },

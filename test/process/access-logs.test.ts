@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AccessLogConfig } from "../../src/config/config.ts";
@@ -119,6 +127,37 @@ test("off is off, and one that cannot be written is an error with its path", asy
   await expect(refused).rejects.toThrow(`accessLog.file: cannot write ${join(folder, "none/a")}`);
 });
 
+test("of a plan that is in force it is waited for: lines wait, too, and it is said once", async () => {
+  const { logs, log } = start();
+  const current = await logs.prepare(toFile("none/a"), true);
+  logs.commit(current);
+  request(current?.observer, "/before")?.ended(requestEnd());
+  await logs.reopen(null);
+  mkdirSync(join(folder, "none"));
+  await until(() => pathsIn("none/a").length === 1);
+  request(current?.observer, "/after")?.ended(requestEnd());
+  await logs.close();
+  expect(pathsIn("none/a")).toEqual(["/before", "/after"]);
+  expect(log.messages).toEqual([
+    "the access log cannot be written: a little waits, the rest is dropped",
+    "the access log is written again",
+  ]);
+  expect(log.lines[0]?.fields).toMatchObject({
+    target: join(folder, "none/a"),
+    reason: expect.stringContaining("ENOENT"),
+  });
+});
+
+test("one that is waited for in vain ends with its plan", async () => {
+  const { logs } = start();
+  logs.commit(await logs.prepare(toFile("none/a"), true));
+  logs.commit(null);
+  mkdirSync(join(folder, "none"));
+  // Longer than until the next try.
+  await Bun.sleep(1200);
+  expect(openFiles()).toEqual([]);
+});
+
 test("each line that is lost is told", async () => {
   const { logs, log, told } = start();
   expect(Bun.spawnSync(["mkfifo", join(folder, "fifo")]).exitCode).toBe(0);
@@ -126,7 +165,7 @@ test("each line that is lost is told", async () => {
   logs.commit(current);
   expect(told.dropped).toBe(0);
   const target = `/${"x".repeat(4000)}`;
-  for (let i = 0; i < 400; i++) request(current?.observer, target)?.ended(requestEnd());
+  for (let i = 0; i < 1000; i++) request(current?.observer, target)?.ended(requestEnd());
   expect(told.dropped).toBeGreaterThan(100);
   expect(log.messages).toEqual([
     "the access log cannot be written: a little waits, the rest is dropped",

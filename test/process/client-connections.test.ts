@@ -59,6 +59,7 @@ function watch(limit: number | null = 1000): ClientConnections {
     },
     census: new ConnectionCensus(new Int32Array(censusLength(1)), 1, "key"),
     worker: 0,
+    column: 0,
     isListener: ({ port }) => port === 80,
     underWay: () => [],
     now: () => now,

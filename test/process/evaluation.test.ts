@@ -25,6 +25,7 @@ test("a config comes back as plain data, with the file it was found in", async (
     {
       file: join(folder.path, "leastwise.config.ts"),
       raw: { pools: { web: { backends: [true] } } },
+      sources: [join(folder.path, "leastwise.config.ts")],
       passedOver: [],
     },
   );

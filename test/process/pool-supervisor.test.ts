@@ -151,6 +151,103 @@ describe("probes", () => {
   });
 });
 
+describe("a reload", () => {
+  const [a, b, c] = [backendConfig("a"), backendConfig("b"), backendConfig("c")];
+
+  test("keeps probes and ejections of those that stay, and begins with those that come", async () => {
+    const watching = supervisor({ health, ejection });
+    watching.start();
+    await clock.pass(0);
+    counters.addConsecutiveFailures(4, 2);
+    watching.receive({ type: "failing", row: 4 });
+    told = [];
+    watching.update(poolConfig([c, { ...a, weight: 3 }], { health, ejection }), [6, 4]);
+    await clock.pass(0);
+    expect(told).toEqual([{ type: "health", pool: "web", row: 6, from: "unknown", to: "healthy" }]);
+    expect(watching.backends()).toMatchObject([
+      { id: "c", ejectedUntil: null },
+      { id: "a", weight: 3, ejectedUntil: expect.any(String) },
+    ]);
+    // Its time comes as if nothing had been, but not by the probes of `b`, which is gone.
+    await clock.pass(10_000);
+    expect(counters.ejection(4)).toBe(EJECTION_TRIAL_OPEN);
+    watching.stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  test("with other probes keeps what they said, and asks anew", async () => {
+    const watching = supervisor({ health });
+    watching.start();
+    await clock.pass(0);
+    alive = false;
+    const other = { ...health, path: "/other", fall: 1 } as const;
+    watching.update(poolConfig([a, b], { health: other }), [4, 2]);
+    expect(watching.backends().map((each) => each.health)).toEqual(["healthy", "healthy"]);
+    await clock.pass(0);
+    expect(watching.hasBackend()).toBe(false);
+    watching.stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  test("without probes forgets who was down, or they would be so for ever", async () => {
+    const watching = supervisor({ health });
+    alive = false;
+    watching.start();
+    await clock.pass(0);
+    expect(watching.hasBackend()).toBe(false);
+    told = [];
+    watching.update(poolConfig([a, b], { health: null }), [4, 2]);
+    expect(watching.hasBackend()).toBe(true);
+    expect(told).toMatchObject([
+      { row: 4, from: "unhealthy", to: "unknown" },
+      { row: 2, from: "unhealthy", to: "unknown" },
+    ]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("without ejection lets everybody back in", () => {
+    const watching = supervisor({ ejection });
+    watching.start();
+    counters.addConsecutiveFailures(4, 2);
+    watching.receive({ type: "failing", row: 4 });
+    watching.update(poolConfig([a, b], { ejection: null }), [4, 2]);
+    expect(counters.ejection(4)).toBe(EJECTION_NONE);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that ends after the stop starts nothing again", async () => {
+    const watching = supervisor({ health, ejection });
+    watching.start();
+    await clock.pass(0);
+    watching.stop();
+    watching.update(poolConfig([a, c], { health, ejection }), [4, 6]);
+    expect(clock.pending).toBe(0);
+    told = [];
+    await clock.pass(5000);
+    expect(told).toEqual([]);
+  });
+
+  test("before the start is what the start begins with", async () => {
+    const watching = supervisor({ health });
+    watching.update(poolConfig([c], { health }), [6]);
+    watching.start();
+    await clock.pass(0);
+    expect(told).toMatchObject([{ row: 6 }]);
+    watching.stop();
+  });
+});
+
+test("a backend is drained and taken back, which is logged once each", () => {
+  const watching = supervisor({});
+  expect(watching.setDraining("nobody", true)).toBeNull();
+  for (const draining of [true, true, false, false]) {
+    expect(watching.setDraining("a", draining)).toMatchObject({ id: "a", draining });
+    expect(counters.draining(4)).toBe(draining);
+  }
+  expect(counters.draining(2)).toBe(false);
+  expect(log.messages).toEqual(["backend is draining", "backend is taken back"]);
+});
+
 test("a supervisor that stops leaves no timer", () => {
   const watching = supervisor({ ejection });
   watching.start();

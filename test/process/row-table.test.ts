@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { RuntimeError } from "../../src/errors.ts";
+import {
+  EJECTION_NONE,
+  EJECTION_ON,
+  PROBE_UNHEALTHY,
+  PROBE_UNKNOWN,
+} from "../../src/pool/counters.ts";
 import { RowTable } from "../../src/process/row-table.ts";
 import { backendConfig, newCounters, poolConfig } from "../_support/pools.ts";
 
@@ -21,7 +27,9 @@ describe("the table of rows", () => {
 
   test("keeps the rows of those that stay, wherever they stand in the list", () => {
     const table = new RowTable(newCounters(4));
-    table.assign([pool("web", "a", "b")]);
+    const first = [pool("web", "a", "b")];
+    table.assign(first);
+    table.committed(first);
     expect(table.assign([pool("web", "c", "b", "a")])).toEqual({ web: [2, 1, 0] });
   });
 
@@ -59,6 +67,28 @@ describe("the table of rows", () => {
     expect(table.assign(third)).toEqual({ web: [0] });
     expect(counters.requests(0)).toBe(0);
     expect(counters.generation(0)).toBe(2);
+  });
+
+  test("lets a backend that comes back begin anew, but counts what it still has", () => {
+    const counters = newCounters(2);
+    const table = new RowTable(counters);
+    const [first, second] = [[pool("web", "a")], [pool("web", "b")]];
+    for (const pools of [first, second]) {
+      table.assign(pools);
+      table.committed(pools);
+      if (pools !== first) continue;
+      counters.setDraining(0, true);
+      counters.setProbe(0, PROBE_UNHEALTHY);
+      counters.setEjection(0, EJECTION_ON, 1e9);
+      counters.addConsecutiveFailures(0, 3);
+      counters.addInFlight(0, 1, 1);
+    }
+    expect(table.assign(first)).toEqual({ web: [0] });
+    expect(counters.draining(0)).toBe(false);
+    expect(counters.probe(0)).toBe(PROBE_UNKNOWN);
+    expect(counters.ejection(0)).toBe(EJECTION_NONE);
+    expect(counters.consecutiveFailures(0)).toBe(0);
+    expect(counters.inFlight(0)).toBe(1);
   });
 
   test("takes back what a plan got that never came into force", () => {

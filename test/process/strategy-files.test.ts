@@ -3,6 +3,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -50,6 +51,27 @@ describe("the strategies' files", () => {
     files.restore();
     expect(statSync(bundle).mtimeMs).toBe(before);
     expect(readFileSync(join(folder, "tsconfig.json"), "utf8")).toBe("{}");
+  });
+
+  test("are all that is left of the bundles that edits have made", () => {
+    for (const name of ["mine-old.mjs", "leastwise-config-ts-1.mjs"]) {
+      writeFileSync(join(folder, name), "export default 2");
+    }
+    files.removeOthers(folder);
+    expect(readdirSync(folder).toSorted()).toEqual(["mine-abc.mjs", "tsconfig.json"]);
+    rmSync(folder, { recursive: true });
+    files.removeOthers(folder);
+    mkdirSync(folder);
+    chmodSync(folder, 0o777);
+    expect(() => files.removeOthers(folder)).toThrow(RuntimeError);
+  });
+
+  test("are kept although their files are gone by then", () => {
+    rmSync(bundle);
+    const module = { kind: "file", source: "/mine.ts", path: bundle, version: "abc" } as const;
+    files.keep([{ module, description: { name: "mine", version: "abc", source: "/mine.ts" } }]);
+    files.restore();
+    expect(readFileSync(bundle, "utf8")).toBe("export default 1");
   });
 
   test("are not put where others may write", () => {

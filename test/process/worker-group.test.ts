@@ -4,7 +4,7 @@ import type { FromWorker, Plan } from "../../src/process/messages.ts";
 import { WorkerGroup } from "../../src/process/worker-group.ts";
 import { FakeWorkers, obey } from "../_support/fake-worker.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
-import { service, telemetryConfig } from "../_support/telemetry-config.ts";
+import { noTls, service, telemetryConfig } from "../_support/telemetry-config.ts";
 import { VirtualClock } from "../_support/virtual-clock.ts";
 
 let clock: VirtualClock;
@@ -26,15 +26,20 @@ beforeEach(() => {
 function group(count = 2): WorkerGroup {
   return new WorkerGroup({
     count,
-    counters: { handle: "", shape: { rows: 1, workers: count }, censusKey: "key" },
+    counters: { handle: "", shape: { rows: 1, workers: count + 1 }, censusKey: "key" },
     version: "1.0.0",
     spawn: workers.spawn,
     beforePrepare: () => beforePrepare(),
     onMessage: (message) => void facts.push(message),
-    onExit: (index) => void exits.push(index),
+    conditionsOf: () => ({}),
+    onExit: ({ column }) => {
+      exits.push(column);
+      return null;
+    },
+    graceMs: () => 1000,
     random: () => 0.5,
     instance: "a1b2c3d4",
-    telemetry: { config: telemetryConfig(), service },
+    telemetry: { config: telemetryConfig(), service, tls: noTls },
     now: clock.now,
     schedule: clock.schedule,
     log,
@@ -79,6 +84,20 @@ describe("a plan", () => {
     held.resolve();
     await applied;
     expect(workers.at(0).history).toEqual(["setup", "prepare 1", "commit 1"]);
+    expect(running.serving).toBe(2);
+  });
+
+  test("is tried by one worker alone while workers serve: it may take its process with it", async () => {
+    const running = await started();
+    workers.answer = (message, worker) => {
+      if (message.type !== "prepare" || message.plan.generation !== 2) return obey(message);
+      worker.end("signal SIGKILL");
+      return null;
+    };
+    await expect(running.apply(plan(2))).rejects.toBeInstanceOf(RuntimeError);
+    expect(workers.all.slice(0, 2).map(({ ended }) => ended)).toEqual([true, false]);
+    expect(workers.at(1).history).not.toContain("prepare 2");
+    await clock.pass(0);
     expect(running.serving).toBe(2);
   });
 
@@ -296,7 +315,7 @@ describe("a worker that dies", () => {
 
   test("while all stop is not replaced", async () => {
     const running = await started();
-    await running.stop(1000);
+    await running.stop({ delayMs: 0, graceMs: 1000 });
     await clock.pass(60_000);
     expect(workers.all).toHaveLength(2);
     expect(clock.pending).toBe(0);
@@ -323,8 +342,8 @@ describe("stopping", () => {
       if (message.type === "stop" && worker.pid === 1) worker.end("exit code 0");
       return null;
     };
-    const stopped = running.stop(1000);
-    await clock.pass(5999);
+    const stopped = running.stop({ delayMs: 0, graceMs: 1000 });
+    await clock.pass(6499);
     expect(workers.at(1).killed).toBe(false);
     await clock.pass(1);
     await stopped;

@@ -8,6 +8,8 @@ const TRACE = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169
 
 const ignoring: RequestObserver = { requestStarted: () => null };
 
+const ATTEMPT = { ...TRACE, spanId: "00f067aa0ba902b7" };
+
 /** As traces do: headers, notes, and a name for the request. */
 function tracing(change: Partial<ObservedRequest> = {}): RequestObserver {
   const inner = new RecordedFacts();
@@ -17,6 +19,7 @@ function tracing(change: Partial<ObservedRequest> = {}): RequestObserver {
       wantsDecision: true,
       trace: TRACE,
       attemptStarting: () => ({
+        trace: ATTEMPT,
         headers: [["traceparent", "00-1"]],
         removed: ["baggage"],
         notes: { setAttribute() {}, addEvent() {} },
@@ -105,8 +108,16 @@ describe("observers together", () => {
   test("know the trace of those before them", () => {
     const [counting, logging] = [new RecordedFacts(), new RecordedFacts()];
     combineObservers(tracing(), counting, logging)?.requestStarted(requestFacts());
-    expect(counting.started[0]?.trace).toEqual(TRACE);
-    expect(logging.started[0]?.trace).toEqual(TRACE);
+    expect(counting.traces).toEqual([TRACE]);
+    expect(logging.traces).toEqual([TRACE]);
+  });
+
+  test("know the trace of each attempt of those before them", () => {
+    const [counting, logging] = [new RecordedFacts(), new RecordedFacts()];
+    const request = combineObservers(tracing(), counting, logging)?.requestStarted(requestFacts());
+    request?.attemptStarting(attemptFacts());
+    expect(counting.attemptTraces).toEqual([ATTEMPT]);
+    expect(logging.attemptTraces).toEqual([ATTEMPT]);
   });
 
   test("without a trace hand the facts on as they are", () => {
@@ -114,5 +125,6 @@ describe("observers together", () => {
     const facts = requestFacts();
     combineObservers(one, two)?.requestStarted(facts);
     expect(two.started[0]).toBe(facts);
+    expect(two.traces).toEqual([null]);
   });
 });

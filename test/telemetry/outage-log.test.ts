@@ -56,9 +56,39 @@ test("a worker that ends takes its part of the outage along", () => {
   expect(logged()).toHaveLength(2);
 });
 
+test("when the last one that fails ends, it is over for those that work again", () => {
+  outages.receive(0, began);
+  outages.receive(1, began);
+  outages.receive(0, over(5));
+  outages.gone(1);
+  expect(logged().slice(1)).toEqual([
+    `info spans are exported again {"target":"${target}","lostSpans":5}`,
+  ]);
+  outages.gone(0);
+  outages.receive(2, began);
+  expect(logged()).toHaveLength(3);
+});
+
 test("that all is well is no news", () => {
   outages.receive(0, over(0));
   expect(logged()).toEqual([]);
+});
+
+test("a collector that is too slow is told of once, however many exports it takes in between", () => {
+  const reports: ExportReport[] = [];
+  const watch = new ExportWatch("traces", (report) => void reports.push(report));
+  for (let cycle = 0; cycle < 4; cycle++) {
+    watch.overflowed("50 wait", null);
+    watch.lost(2);
+    watch.succeeded();
+  }
+  // A failure meanwhile is part of it.
+  watch.failed("refused", null);
+  watch.drained();
+  watch.lost(1);
+  watch.succeeded();
+  expect(reports).toEqual([{ ...began, reason: "50 wait" }, over(9)]);
+  expect(watch.untold).toBe(0);
 });
 
 test("a process tells of the first failure only, and what was lost until it was over", () => {

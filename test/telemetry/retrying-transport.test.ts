@@ -4,8 +4,7 @@ import { RetryingTransport } from "../../src/telemetry/retrying-transport.ts";
 
 const data = new Uint8Array([1]);
 const answer = new Uint8Array([2]);
-/** No longer than it takes: the collector says when to come again. */
-const busy = () => new ExportFailure("busy", { code: 503, retryable: true, retryAfterMs: 1 });
+const busy = () => new ExportFailure("busy", { code: 503, retryable: true });
 const wrong = new ExportFailure("wrong", { code: 400, retryable: false });
 
 /** Fails as often as there are failures, then succeeds. */
@@ -31,7 +30,7 @@ function setUp(failures: unknown[]) {
 
 test("what may be tried again is, and each try is told of", async () => {
   const { transport, told } = setUp([busy(), busy()]);
-  expect(await transport.send(data, 1000)).toEqual({ status: "success", data: answer });
+  expect(await transport.send(data, 5000)).toEqual({ status: "success", data: answer });
   expect(told).toEqual(["busy", "busy", null]);
 });
 
@@ -47,6 +46,18 @@ test("when the collector wants to be left alone for longer than the export may t
   expect(await transport.send(data, 1000)).toEqual({ status: "failure", error: later });
   expect(tries()).toBe(1);
 });
+
+test.each([0, 1])(
+  "a collector that asks to be tried again in %d ms is not hammered",
+  async (ms) => {
+    const impatient = () =>
+      new ExportFailure("busy", { code: 503, retryable: true, retryAfterMs: ms });
+    const { transport, tries } = setUp(Array.from({ length: 100 }, impatient));
+    expect(await transport.send(data, 1500)).toMatchObject({ status: "failure" });
+    // At 0 ms and after about one second; the next one would be too late.
+    expect(tries()).toBe(2);
+  },
+);
 
 test("an error that nobody expected is a failure, too", async () => {
   const { transport, told } = setUp([new TypeError("what")]);

@@ -1,6 +1,7 @@
 /**
  * A process as a worker would be, told by lines on stdin: `request` (two attempts),
- * `flood` (20,000 of them), `memory`, `loaded`, `shutdown`.
+ * `flood` (20,000 of them), `flood long` (heads as long as they may be, no two alike), `memory`,
+ * `loaded`, `shutdown`.
  * Answers with JSON lines on stdout: log lines, what was sent to backends, how many modules of
  * OpenTelemetry are loaded, the size of the heap after a collection, `{"done":true}`.
  */
@@ -9,6 +10,7 @@ import type { Logger } from "../../src/log.ts";
 import type { Decision } from "../../src/proxy/observer.ts";
 import { describeTarget } from "../../src/telemetry/export-targets.ts";
 import { OutageLog } from "../../src/telemetry/outage-log.ts";
+import { readExportTls } from "../../src/telemetry/tls-files.ts";
 import { service, telemetryConfig } from "../_support/telemetry-config.ts";
 import { attemptFacts, backend, requestEnd, requestFacts } from "../_support/observed-facts.ts";
 
@@ -33,9 +35,17 @@ const telemetry =
   traces === null
     ? null
     : (await import("../../src/telemetry/sdk.ts")).startTracing(
-        { config, service, log, report: (report) => outages.receive(0, report) },
+        {
+          config,
+          service,
+          tls: readExportTls(config),
+          log,
+          report: (report) => outages.receive(0, report),
+        },
         traces,
       );
+
+const observer = telemetry?.createObserver([]);
 
 /** A pool of ten, as wide as most are. */
 const DECISION: Decision = {
@@ -53,11 +63,17 @@ const DECISION: Decision = {
   failOpen: false,
 };
 
+/** Together the longest head that is taken. */
+const LONG_TARGET = "x".repeat(14_000);
+const LONG_AGENT = "y".repeat(1900);
+
 for await (const command of console) {
   if (command === "request") say({ sent: serve() });
-  else if (command === "flood") {
-    for (let count = 1; count <= 20_000; count++) {
-      serve(DECISION);
+  else if (command === "flood" || command === "flood long") {
+    const long = command === "flood long";
+    for (let count = 1; count <= (long ? 1000 : 20_000); count++) {
+      if (long) serve(DECISION, `/${count}?${LONG_TARGET}`, `${count}${LONG_AGENT}`);
+      else serve(DECISION);
       // Exports go on meanwhile, as in a server.
       if (count % 100 === 0) await Bun.sleep(0);
     }
@@ -76,14 +92,22 @@ for await (const command of console) {
 }
 
 /** The fields that the backends got. */
-function serve(decision: Decision | null = null): (string | undefined)[] {
-  const request = telemetry?.observer.requestStarted(requestFacts({ target: "/v1/cart?item=7" }));
+function serve(
+  decision: Decision | null = null,
+  target = "/v1/cart?item=7",
+  userAgent = "curl/8.5.0",
+): (string | undefined)[] {
+  const headers = { "user-agent": userAgent };
+  const request = observer?.requestStarted(
+    requestFacts({ target, headers, startedAt: performance.now() }),
+  );
   request?.routed("web", "/v1/*");
   const sent = ["a", "b"].map((id, index) => {
     const attempt = request?.attemptStarting(
       attemptFacts({
         number: index + 1,
         backend: backend(id),
+        target,
         decision: request.wantsDecision ? decision : null,
       }),
     );

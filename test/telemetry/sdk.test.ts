@@ -26,6 +26,7 @@ interface Line {
 const ANSWERS = {
   request: "sent",
   flood: "flooded",
+  "flood long": "flooded",
   memory: "heapBytes",
   loaded: "loaded",
   shutdown: "done",
@@ -336,7 +337,14 @@ test.each(["none", "gzip"])(
 );
 
 describe("a collector that takes exports and never answers", () => {
-  test.each(["http/protobuf", "grpc"])("costs less than 10 MB, by %s", async (protocol) => {
+  test.each([
+    ["http/protobuf", "flood", "2048"],
+    ["http/protobuf", "flood long", "3 MiB of"],
+    ["http/json", "flood", "2048"],
+    ["http/json", "flood long", "3 MiB of"],
+    ["grpc", "flood", "2048"],
+    ["grpc", "flood long", "3 MiB of"],
+  ] as const)("costs less than 10 MB, by %s, in a %s", async (protocol, flood, held) => {
     using silent = new SilentServer();
     await using child = new Child({
       ...QUICK,
@@ -346,12 +354,12 @@ describe("a collector that takes exports and never answers", () => {
     // What the SDK itself needs is there whatever the collector does.
     await child.ask("request");
     const before = (await child.ask("memory")).heapBytes ?? 0;
-    await child.ask("flood");
+    await child.ask(flood);
     const after = (await child.ask("memory")).heapBytes ?? 0;
     expect((after - before) / 1e6).toBeLessThan(10);
     // The queue was full, so this is the most that it will be.
     const warning = child.lines.find(({ level }) => level === "warn");
-    expect(warning?.reason).toBe("2048 spans wait, and more come than the collector takes");
+    expect(warning?.reason).toBe(`${held} spans wait, and more come than the collector takes`);
   });
 });
 

@@ -1,9 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import { createTraceState, type HrTime, SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import {
+  type Attributes,
+  type AttributeValue,
+  createTraceState,
+  type HrTime,
+  SpanKind,
+  SpanStatusCode,
+} from "@opentelemetry/api";
 import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import fc from "fast-check";
+import { AttributeGroup } from "../../src/telemetry/attribute-group.ts";
+import { RecordedSpan } from "../../src/telemetry/recorded-span.ts";
+import { RecordingLimits } from "../../src/telemetry/recording-limits.ts";
 import { SpanEncoder } from "../../src/telemetry/span-encoder.ts";
 import { spansFromProtobuf } from "../_support/otlp-trace.ts";
 
@@ -139,6 +149,59 @@ const span: fc.Arbitrary<ReadableSpan> = fc
   )
   .map(({ context: own, ...parts }) => spanWith({ ...parts, spanContext: () => own }));
 
+const limits = fc.record({
+  attributes: fc.constantFrom(0, 1, 3, 128),
+  attributeLength: fc.constantFrom(null, 0, 5),
+  events: fc.constantFrom(0, 1, 128),
+  links: fc.constantFrom(0, 1, 128),
+  eventAttributes: fc.constantFrom(0, 1, 128),
+  linkAttributes: fc.constant(128),
+});
+const simpleValue = fc.oneof(text, number, fc.boolean(), fc.array(text), fc.array(number));
+// In an object, which the SDK has, names that are whole numbers come before all others.
+const ownName = text.filter((each) => !/^\d+$/.test(each));
+const distinctPairs = fc.uniqueArray(fc.tuple(ownName, simpleValue), {
+  selector: ([own]) => own,
+  maxLength: 6,
+});
+const ms = fc.double({ min: 0, max: 4e12, noNaN: true });
+
+/** As the request path makes them: attributes in groups and alone, then events, then the end. */
+const recordedSpan = fc
+  .record({
+    start: fc.record({
+      name,
+      kind: fc.integer({ min: 0, max: 4 }),
+      context,
+      parent: fc.option(context),
+      links: fc.array(context, { maxLength: 3 }),
+      atMs: ms,
+    }),
+    limits,
+    pairs: distinctPairs,
+    grouped: fc.nat(6),
+    events: fc.array(fc.tuple(name, ms, fc.option(fc.dictionary(text, simpleValue))), {
+      maxLength: 3,
+    }),
+    failed: fc.boolean(),
+    endMs: ms,
+  })
+  .map((parts) => {
+    const recorded = new RecordedSpan(parts.start, {
+      resource: RESOURCES[0]!,
+      scope: SCOPES[0]!,
+      limits: new RecordingLimits(parts.limits),
+      onEnd() {},
+    });
+    const pairs = parts.pairs as [string, AttributeValue][];
+    recorded.addGroup(new AttributeGroup(Object.fromEntries(pairs.slice(0, parts.grouped))));
+    for (const [own, each] of pairs.slice(parts.grouped)) recorded.add(own, each);
+    for (const [own, atMs, each] of parts.events) recorded.addEvent(own, atMs, each as Attributes);
+    if (parts.failed) recorded.fail();
+    recorded.end(parts.endMs);
+    return recorded;
+  });
+
 describe("the same bytes as the SDK's own serializer", () => {
   test("for any spans, batch after batch", () => {
     const encoder = new SpanEncoder();
@@ -149,6 +212,55 @@ describe("the same bytes as the SDK's own serializer", () => {
         expectSameBytes(encoder, spans);
       }),
     );
+  });
+
+  test("for the spans of the request path, at once and when they were encoded at their end", () => {
+    const encoder = new SpanEncoder();
+    fc.assert(
+      fc.property(fc.array(recordedSpan, { maxLength: 5 }), (spans) => {
+        const expected = ProtobufTraceSerializer.serializeRequest(spans) ?? new Uint8Array();
+        expect(encoder.serializeRequest(spans).toHex()).toBe(expected.toHex());
+        for (const each of spans) encoder.settle(each, Number.POSITIVE_INFINITY);
+        expect(encoder.serializeRequest(spans).toHex()).toBe(expected.toHex());
+      }),
+    );
+  });
+
+  test("for spans that were encoded at their end, over more than a page of them", () => {
+    const encoder = new SpanEncoder();
+    const make = (length: number) => {
+      const recorded = new RecordedSpan(
+        {
+          name: "GET",
+          kind: SpanKind.SERVER,
+          context: spanWith().spanContext(),
+          parent: null,
+          links: [],
+          atMs: 1_700_000_000_000.25,
+        },
+        {
+          resource: RESOURCES[0]!,
+          scope: SCOPES[0]!,
+          limits: new RecordingLimits({
+            attributes: 128,
+            attributeLength: null,
+            events: 128,
+            links: 128,
+            eventAttributes: 128,
+            linkAttributes: 128,
+          }),
+          onEnd() {},
+        },
+      );
+      recorded.add("url.path", "p".repeat(length));
+      recorded.end(1_700_000_000_001);
+      return recorded;
+    };
+    const lengths = [10, 40_000, 30_000, 100_000, 10];
+    const spans = lengths.map(make);
+    const expected = ProtobufTraceSerializer.serializeRequest(spans) ?? new Uint8Array();
+    for (const each of spans) encoder.settle(each, Number.POSITIVE_INFINITY);
+    expect(encoder.serializeRequest(spans).toHex()).toBe(expected.toHex());
   });
 
   test("for a root without anything", () => {

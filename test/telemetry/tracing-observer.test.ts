@@ -12,6 +12,18 @@ const PUBLIC_PEER = "203.0.113.9";
 
 afterEach(() => exporter.reset());
 
+test("a request's span begins when the request did, as its metric does", () => {
+  const startedAt = performance.now() - 60_000;
+  const before = Date.now();
+  const observer = observerWith();
+  serve(observer, { startedAt });
+  const { startTime, endTime } = spanOf(SpanKind.SERVER);
+  const [startMs, endMs] = [startTime, endTime].map(([s, ns]) => s * 1000 + ns / 1e6);
+  expect(before - startMs!).toBeGreaterThan(59_000);
+  expect(endMs! - startMs!).toBeGreaterThanOrEqual(60_000);
+  expect(endMs! - startMs!).toBeLessThanOrEqual(performance.now() - startedAt + 1);
+});
+
 describe("one request with one attempt", () => {
   test("gives a SERVER span and a CLIENT span below it, with what the conventions ask for", () => {
     const observer = observerWith();

@@ -2,12 +2,13 @@ import type { AccessLogConfig } from "../../config/config.ts";
 import { RuntimeError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { RequestObserver } from "../../proxy/observer.ts";
+import { fittedLine } from "./fitted-line.ts";
 import { formatJson } from "./format-json.ts";
 import { formatText } from "./format-text.ts";
 import { LineWriter } from "./line-writer.ts";
 import { createAccessLogObserver } from "./observer.ts";
 import type { AccessRecord } from "./record.ts";
-import { type LogSink, openFileSink, stderrSink } from "./sink.ts";
+import { absentSink, type LogSink, openFileSink, stderrSink } from "./sink.ts";
 
 export interface AccessLogOptions {
   readonly config: AccessLogConfig;
@@ -20,6 +21,8 @@ export interface AccessLogOptions {
 
 /** For the last requests and lines, at a stop. */
 const CLOSE_MS = 1000;
+/** Until a file that could not be opened is tried again. */
+const REOPEN_MS = 1000;
 
 /** One worker's access log. Nobody who uses it ever waits for it. */
 export class AccessLog {
@@ -27,16 +30,20 @@ export class AccessLog {
   readonly observer: RequestObserver;
   readonly #log: Logger;
   readonly #writer: LineWriter;
+  #longestLine: number;
   /** Requests that will be told of. */
   #underWay = 0;
   /** Called when no request is under way; null: nobody waits for that. */
   #onUnused: (() => void) | null = null;
+  /** Null: the file is open, or none is wanted any more. */
+  #reopening: ReturnType<typeof setInterval> | null = null;
 
   private constructor(options: AccessLogOptions, sink: LogSink) {
     const { config, now, log, onDropped } = options;
     const { target } = sink;
     this.config = config;
     this.#log = log;
+    this.#longestLine = sink.longestLine;
     this.#writer = new LineWriter({
       sink,
       onDropped,
@@ -54,35 +61,54 @@ export class AccessLog {
       config,
       now,
       wallClock: Date.now,
-      write: (record: AccessRecord) => this.#writer.write(`${format(record)}\n`),
+      write: (record: AccessRecord) =>
+        this.#writer.write(fittedLine(record, format, this.#longestLine)),
       onEnded: () => {
         this.#underWay--;
         if (this.#underWay === 0) this.#onUnused?.();
       },
     });
     this.observer = {
-      requestStarted: (facts) => {
+      requestStarted: (facts, trace) => {
         this.#underWay++;
-        return observer.requestStarted(facts);
+        return observer.requestStarted(facts, trace);
       },
     };
   }
 
-  /** Rejects with a RuntimeError that names the file and the reason. */
-  static async open(options: AccessLogOptions): Promise<AccessLog> {
+  /**
+   * Rejects with a RuntimeError that names the file and the reason, unless it is to be waited for:
+   * then lines wait, too, and it is tried again until it can be opened.
+   */
+  static async open(options: AccessLogOptions, waits: boolean): Promise<AccessLog> {
     const { file } = options.config;
-    return new AccessLog(options, file === null ? stderrSink() : await openSink(file));
+    if (file === null) return new AccessLog(options, stderrSink());
+    try {
+      return new AccessLog(options, await openSink(file));
+    } catch (error) {
+      if (!waits) throw error;
+      const waiting = new AccessLog(options, absentSink(file, error));
+      waiting.#writer.fail(messageOf(error));
+      waiting.#reopening = setInterval(() => void waiting.reopen(), REOPEN_MS);
+      return waiting;
+    }
   }
 
   /** The file by its name, which may be another one by now. One that cannot be opened changes nothing. */
   async reopen(): Promise<void> {
     const { file } = this.config;
     if (file === null) return;
+    const wasAbsent = this.#reopening !== null;
     try {
-      this.#writer.replaceSink(await openSink(file));
+      const sink = await openSink(file);
+      // It was closed meanwhile, or opened by another try.
+      if (wasAbsent && this.#reopening === null) return sink.close();
+      this.#endReopening();
+      this.#longestLine = sink.longestLine;
+      this.#writer.replaceSink(sink);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error("the access log goes on in the file before", { reason });
+      if (wasAbsent) return this.#writer.fail(messageOf(error));
+      this.#log.error("the access log goes on in the file before", { reason: messageOf(error) });
     }
   }
 
@@ -109,7 +135,13 @@ export class AccessLog {
     await this.#end(Math.max(0, startedMs + CLOSE_MS - performance.now()));
   }
 
+  #endReopening(): void {
+    if (this.#reopening !== null) clearInterval(this.#reopening);
+    this.#reopening = null;
+  }
+
   async #end(timeoutMs: number): Promise<void> {
+    this.#endReopening();
     await this.#writer.flush(timeoutMs);
     this.#writer.close();
   }
@@ -119,7 +151,11 @@ async function openSink(file: string): Promise<LogSink> {
   try {
     return await openFileSink(file);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RuntimeError(`accessLog.file: cannot write ${file}: ${reason}`, { cause: error });
+    const message = `accessLog.file: cannot write ${file}: ${messageOf(error)}`;
+    throw new RuntimeError(message, { cause: error });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

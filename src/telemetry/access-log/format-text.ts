@@ -28,6 +28,7 @@ export function formatText(record: AccessRecord): string {
     ["trace", record.traceId],
     ["span", record.spanId],
     ...Object.entries(record.headers),
+    ["truncated", record.truncated?.join(",") ?? null],
   ];
   for (const [name, value] of fields) {
     if (value !== null) parts.push(`${name}=${shown(String(value))}`);

@@ -6,8 +6,10 @@ export interface LineWriterOptions {
   readonly onDropped: () => void;
   /** Once when lines begin to be lost or cannot be written, before the first `onRecovered`. */
   readonly onTrouble: (reason: string) => void;
-  /** Once everything that waited is written again. */
+  /** Once little waits any more, and nothing has been lost or refused for some time. */
   readonly onRecovered: (droppedLines: number) => void;
+  /** That time, in milliseconds. Default: 3 s. */
+  readonly calmMs?: number;
 }
 
 /** What waits to be written, at most; a line above it is dropped. */
@@ -18,6 +20,8 @@ const COLLECT_MS = 20;
 const FULL_MS = 20;
 /** Until anything else that failed is tried again, such as a full disk. */
 const FAILED_MS = 1000;
+/** A sink that is just too slow takes everything between two overflows: that is no end of the trouble. */
+const CALM_MS = 3000;
 
 /**
  * Lines on their way to a sink, whole and in their order, in batches and one write at a time.
@@ -36,7 +40,11 @@ export class LineWriter {
   #writing = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
-  #troubled = false;
+  /** Looks whether the trouble is over; null: there is none. */
+  #calming: ReturnType<typeof setInterval> | null = null;
+  #troubledLately = false;
+  /** Nothing was taken since it failed. */
+  #failing = false;
   #dropped = 0;
   /** Told when nothing waits any more. */
   #idle: (() => void)[] = [];
@@ -48,10 +56,8 @@ export class LineWriter {
 
   /** `line` is in ASCII and ends in its only line feed. */
   write(line: string): void {
-    const waiting = this.#linesBytes + (this.#batch?.length ?? 0);
-    if (waiting + line.length > WAITING_BYTES) {
-      this.#dropped++;
-      this.#options.onDropped();
+    if (this.#waiting + line.length > WAITING_BYTES) {
+      this.#drop();
       this.#trouble("lines come faster than they are taken");
       return;
     }
@@ -60,10 +66,17 @@ export class LineWriter {
     if (!this.#writing) this.#later(COLLECT_MS);
   }
 
+  /** Nothing can be written now, for a reason that the sink does not know. */
+  fail(reason: string): void {
+    this.#failing = true;
+    this.#trouble(reason);
+  }
+
   /** What comes from now on, and what waits, goes there; the sink before is closed. */
   replaceSink(sink: LogSink): void {
     this.#next?.close();
     this.#next = sink;
+    this.#failing = false;
     // Whatever was wrong with the old one, this one may do.
     this.#cancelTimer();
     this.#advance();
@@ -84,6 +97,10 @@ export class LineWriter {
   close(): void {
     this.#closed = true;
     this.#cancelTimer();
+    if (this.#waiting === 0 && !this.#failing) this.#recover();
+    if (this.#calming !== null) clearInterval(this.#calming);
+    const unwritten = this.#writing || this.#batch === null ? 0 : linesIn(this.#batch);
+    for (let lost = unwritten + this.#lines.length; lost > 0; lost--) this.#drop();
     this.#next?.close();
     // A write that is under way would go on in whatever gets the descriptor next.
     if (!this.#writing) this.#sink.close();
@@ -100,8 +117,9 @@ export class LineWriter {
       this.#writing = false;
       if (this.#closed) return this.#sink.close();
       if (error === null || written > 0) this.#batch = this.#rest(batch, written);
-      if (error === null) this.#advance();
-      else this.#failed(error);
+      if (error !== null) return this.#failed(error);
+      this.#failing = false;
+      this.#advance();
     });
   }
 
@@ -137,24 +155,43 @@ export class LineWriter {
 
   #failed(error: NodeJS.ErrnoException): void {
     if (error.code === "EAGAIN") return this.#later(FULL_MS);
-    this.#trouble(error.message);
+    this.fail(error.message);
     this.#later(FAILED_MS);
   }
 
   #becomeIdle(): void {
-    if (this.#troubled) {
-      this.#troubled = false;
-      const dropped = this.#dropped;
-      this.#dropped = 0;
-      this.#options.onRecovered(dropped);
-    }
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
+  get #waiting(): number {
+    return this.#linesBytes + (this.#batch?.length ?? 0);
+  }
+
+  #drop(): void {
+    this.#dropped++;
+    this.#options.onDropped();
+  }
+
   #trouble(reason: string): void {
-    if (this.#troubled) return;
-    this.#troubled = true;
+    this.#troubledLately = true;
+    if (this.#calming !== null) return;
+    this.#calming = setInterval(() => this.#calm(), this.#options.calmMs ?? CALM_MS);
     this.#options.onTrouble(reason);
+  }
+
+  #calm(): void {
+    const isLow = this.#waiting < WAITING_BYTES / 2;
+    if (isLow && !this.#failing && !this.#troubledLately) this.#recover();
+    this.#troubledLately = false;
+  }
+
+  #recover(): void {
+    if (this.#calming === null) return;
+    clearInterval(this.#calming);
+    this.#calming = null;
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    this.#options.onRecovered(dropped);
   }
 
   #later(ms: number): void {
@@ -171,3 +208,9 @@ export class LineWriter {
 }
 
 const LINE_FEED = 0x0a;
+
+function linesIn(batch: Uint8Array): number {
+  const feeds = batch.reduce((count, byte) => count + (byte === LINE_FEED ? 1 : 0), 0);
+  // The one that keeps a torn line apart ends none.
+  return batch[0] === LINE_FEED ? feeds - 1 : feeds;
+}

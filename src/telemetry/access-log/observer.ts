@@ -6,8 +6,9 @@ import type {
   RequestEnd,
   RequestFacts,
   RequestObserver,
+  RequestTrace,
 } from "../../proxy/observer.ts";
-import { createRedactor, type Redactor, redactTarget } from "../redact.ts";
+import { createRedactor, type Redactor, redactUrl, withoutUser } from "../redact.ts";
 import type { AccessRecord } from "./record.ts";
 
 export interface AccessLogObserverOptions {
@@ -34,7 +35,7 @@ export function createAccessLogObserver(options: AccessLogObserverOptions): Requ
     // Whatever let them through: these are never written.
     headers: config.requestHeaders.filter((name) => !isCredential(name)),
   };
-  return { requestStarted: (facts) => new LoggedRequest(log, facts) };
+  return { requestStarted: (facts, trace = null) => new LoggedRequest(log, facts, trace) };
 }
 
 interface RequestLog extends AccessLogObserverOptions {
@@ -50,13 +51,16 @@ class LoggedRequest implements ObservedRequest {
   readonly wantsDecision = false;
   readonly #log: RequestLog;
   readonly #facts: RequestFacts;
+  readonly #trace: RequestTrace | null;
   #pool: string | null = null;
   #attempts = 0;
   #attempt: AttemptFacts | null = null;
+  #ended = false;
 
-  constructor(log: RequestLog, facts: RequestFacts) {
+  constructor(log: RequestLog, facts: RequestFacts, trace: RequestTrace | null) {
     this.#log = log;
     this.#facts = facts;
+    this.#trace = trace;
   }
 
   routed(pool: string): void {
@@ -72,13 +76,16 @@ class LoggedRequest implements ObservedRequest {
   retryRefused(): void {}
 
   ended(end: RequestEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
     if (this.#log.everything || wentWrong(end)) this.#log.write(this.#record(end));
     this.#log.onEnded();
   }
 
   #record(end: RequestEnd): AccessRecord {
     const { now, wallClock, redact } = this.#log;
-    const { request, host, clientAddress, requestId, trace, startedAt } = this.#facts;
+    const { request, host, clientAddress, requestId, startedAt } = this.#facts;
+    const trace = this.#trace;
     const { target } = request;
     const mark = target.indexOf("?");
     const attempt = this.#attempt;
@@ -90,8 +97,9 @@ class LoggedRequest implements ObservedRequest {
       spanId: trace?.spanId ?? null,
       client: clientAddress === "" ? null : clientAddress,
       method: request.method,
-      host,
-      path: mark < 0 ? target : target.slice(0, mark),
+      // A request is refused for it, but logged all the same.
+      host: withoutUser(host),
+      path: pathOf(mark < 0 ? target : target.slice(0, mark)),
       query: mark < 0 ? null : redact(target.slice(mark + 1)),
       status: end.status ?? CLIENT_GONE,
       requestBytes: end.requestBytes,
@@ -117,9 +125,26 @@ class LoggedRequest implements ObservedRequest {
     for (const name of this.#log.headers) {
       const value = headers.get(name);
       if (value === null) continue;
-      found.push([name, name === "referer" ? redactTarget(value, redact) : value]);
+      found.push([name, withoutSecrets(name, value, redact)]);
     }
     return Object.fromEntries(found);
+  }
+}
+
+/** What is none, such as the authority of CONNECT, comes as it was sent. */
+function pathOf(path: string): string {
+  return path.startsWith("/") ? path : withoutUser(path);
+}
+
+function withoutSecrets(name: string, value: string, redact: Redactor): string {
+  switch (name) {
+    case "referer":
+      return redactUrl(value, redact);
+    case "host":
+    case "x-forwarded-host":
+      return withoutUser(value);
+    default:
+      return value;
   }
 }
 

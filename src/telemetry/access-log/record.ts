@@ -39,4 +39,6 @@ export interface AccessRecord {
   readonly error: ErrorCode | null;
   /** The configured ones that the request had, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Values of which only the beginning is here: `path`, `headers.referer`. Absent: everything is whole. */
+  readonly truncated?: readonly string[];
 }

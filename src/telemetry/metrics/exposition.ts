@@ -40,8 +40,17 @@ function targetInfo({ resource }: Origin, format: Format): string[] {
   return [
     `# HELP ${name} What the metrics are of.`,
     `# TYPE ${name} ${type}`,
-    `target_info${braced(Object.entries(resource).map(([key, value]) => [key, String(value)]))} 1`,
+    `target_info${braced(merged(resource))} 1`,
   ];
+}
+
+/** Names that are one in Prometheus have one value: theirs in the order of the names (compatibility rules). */
+function merged(resource: Origin["resource"]): Labels {
+  const values = new Map(Object.keys(resource).map((key) => [prometheusWord(key), [] as string[]]));
+  for (const key of Object.keys(resource).toSorted()) {
+    values.get(prometheusWord(key))?.push(String(resource[key]));
+  }
+  return [...values].map(([name, all]) => [name, all.join(";")]);
 }
 
 function family(metric: Metric, scope: Labels, format: Format): string[] {

@@ -5,6 +5,7 @@ import {
   HTTP_REQUEST_METHOD,
   HTTP_RESPONSE_STATUS_CODE,
   HTTP_ROUTE,
+  NETWORK_PROTOCOL_VERSION,
   POOL,
   SERVER_ADDRESS,
   SERVER_PORT,
@@ -36,13 +37,27 @@ export const SERVER_DURATION = histogram(
   "http.server.request.duration",
   "Duration of requests of clients, to the end of the answer.",
   DURATION_BOUNDS,
-  [HTTP_REQUEST_METHOD, URL_SCHEME, HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE, ERROR_TYPE, POOL],
+  [
+    HTTP_REQUEST_METHOD,
+    URL_SCHEME,
+    HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE,
+    ERROR_TYPE,
+    POOL,
+    NETWORK_PROTOCOL_VERSION,
+  ],
 );
 export const CLIENT_DURATION = histogram(
   "http.client.request.duration",
   "Duration of attempts at backends, to the end of the answer.",
   DURATION_BOUNDS,
-  [HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, ERROR_TYPE, ...BACKEND],
+  [
+    HTTP_REQUEST_METHOD,
+    HTTP_RESPONSE_STATUS_CODE,
+    ERROR_TYPE,
+    NETWORK_PROTOCOL_VERSION,
+    ...BACKEND,
+  ],
 );
 export const SERVER_ACTIVE = single(
   "upDownCounter",
@@ -155,6 +170,13 @@ export const PICK_ERRORS = single(
   "Picks in which the strategy threw, or returned what it must not.",
   [POOL, STRATEGY],
 );
+export const PICKS_SLOW = single(
+  "counter",
+  "leastwise.pick.slow",
+  "{pick}",
+  "Picks of more than 10 ms, in which their worker did nothing else.",
+  [POOL, STRATEGY],
+);
 export const STRATEGY_FAULTS = single(
   "counter",
   "leastwise.strategy.faults",
@@ -239,6 +261,7 @@ export const INSTRUMENTS: readonly Instrument[] = [
   PICK_DURATION,
   PICK_FALLBACKS,
   PICK_ERRORS,
+  PICKS_SLOW,
   STRATEGY_FAULTS,
   STRATEGY_QUARANTINED,
   STRATEGY_EVENTS,

@@ -7,9 +7,11 @@ import type {
   RequestEnd,
   RequestFacts,
   RequestObserver,
+  RequestTrace,
 } from "../../proxy/observer.ts";
 import { METHOD_OTHER } from "../attributes.ts";
 import { attemptErrorType, requestErrorType } from "../error-type.ts";
+import { counted } from "./counted-status.ts";
 import type { SampledSpan } from "./exemplar.ts";
 import type { NumberSeries, RegionWriter } from "./region-writer.ts";
 import { type BackendSeries, RequestSeries } from "./request-series.ts";
@@ -30,10 +32,10 @@ export function createMetricsObserver(options: MetricsObserverOptions): RequestO
   const { knownMethods, now } = options;
   const series = new RequestSeries(options.writer);
   return {
-    requestStarted(facts: RequestFacts): ObservedRequest {
+    requestStarted(facts: RequestFacts, trace: RequestTrace | null = null): ObservedRequest {
       const { method } = facts.request;
       const known = knownMethods.has(method) ? method : METHOD_OTHER;
-      return new CountedRequest(series, now, known, facts);
+      return new CountedRequest(series, now, known, facts, trace);
     },
   };
 }
@@ -45,19 +47,27 @@ class CountedRequest implements ObservedRequest {
   readonly #startedAt: number;
   readonly #method: string;
   readonly #scheme: string;
+  readonly #version: string;
   readonly #span: SampledSpan | null;
   readonly #active: NumberSeries;
   #pool: string | null = null;
   #route: string | null = null;
   #ended = false;
 
-  constructor(series: RequestSeries, now: () => number, method: string, facts: RequestFacts) {
+  constructor(
+    series: RequestSeries,
+    now: () => number,
+    method: string,
+    facts: RequestFacts,
+    span: SampledSpan | null,
+  ) {
     this.#series = series;
     this.#now = now;
     this.#startedAt = facts.startedAt;
     this.#method = method;
     this.#scheme = facts.request.scheme;
-    this.#span = facts.trace ?? null;
+    this.#version = facts.request.version;
+    this.#span = span;
     this.#active = series.active(method, this.#scheme);
     this.#active.add(1);
   }
@@ -67,25 +77,27 @@ class CountedRequest implements ObservedRequest {
     this.#route = route;
   }
 
-  attemptStarting(facts: AttemptFacts): ObservedAttempt {
+  attemptStarting(facts: AttemptFacts, trace: RequestTrace | null = null): ObservedAttempt {
+    const span = trace ?? this.#span;
     const pool = this.#series.pool(facts.pool);
     if (facts.retryReason !== null) pool.retries(facts.retryReason).add(1);
     const strategy = pool.strategy(facts.strategy.name);
-    strategy.picks.record(facts.pickMs / 1000, this.#span);
+    strategy.picks.record(facts.pickMs / 1000, span);
     if (facts.fallback) strategy.fallbacks.add(1);
     const backend = this.#series.backend(facts.pool, facts.backend);
-    return new CountedAttempt(backend, this.#now, this.#method, this.#span);
+    return new CountedAttempt(backend, this.#now, this.#method, span);
   }
 
   retryRefused(): void {
     if (this.#pool !== null) this.#series.pool(this.#pool).refusals.add(1);
   }
 
-  ended(end: RequestEnd): void {
+  ended(told: RequestEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    const end = counted(told);
     this.#active.add(-1);
-    const durations = this.#series.durations(this.#pool, this.#route, this.#scheme);
+    const durations = this.#series.durations(this.#pool, this.#route, this.#scheme, this.#version);
     durations
       .of(this.#method, end.status, requestErrorType(end))
       .record((this.#now() - this.#startedAt) / 1000, this.#span);
@@ -121,9 +133,10 @@ class CountedAttempt implements ObservedAttempt {
 
   responded(): void {}
 
-  ended(end: AttemptObservedEnd): void {
+  ended(told: AttemptObservedEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    const end = counted(told);
     this.#backend.durations
       .of(this.#method, end.status, attemptErrorType(end))
       .record((this.#now() - this.#startedAt) / 1000, this.#span);

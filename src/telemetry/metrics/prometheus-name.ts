@@ -19,7 +19,8 @@ export function prometheusFamily(instrument: Instrument): string {
   return unit === null || name.endsWith(`_${unit}`) ? name : `${name}_${unit}`;
 }
 
-/** Dots and whatever else is not allowed become one underscore. */
+/** Dots and whatever else is not allowed become one underscore, and none begins with a digit. */
 export function prometheusWord(name: string): string {
-  return name.replace(/[^A-Za-z0-9_]+/g, "_");
+  const word = name.replace(/[^A-Za-z0-9]+/g, "_");
+  return /^\d/.test(word) ? `_${word}` : word;
 }

@@ -14,11 +14,18 @@ import {
 } from "./instruments.ts";
 import type { HistogramSeries, NumberSeries, RegionWriter } from "./region-writer.ts";
 
+type ByRoute = Map<string | null, Map<string, DurationSeries>>;
+type ByPool = Map<string | null, ByRoute>;
+
+/** Of HTTP, at every backend. */
+const BACKEND_VERSION = "1.1";
+
 /** The series that requests are counted in, each looked up by what is at hand when it is needed. */
 export class RequestSeries {
   readonly #writer: RegionWriter;
   readonly #active = new Map<string, Map<string, NumberSeries>>();
-  readonly #routes = new Map<string | null, Map<string | null, Map<string, DurationSeries>>>();
+  /** By version, pool, route and scheme. */
+  readonly #routes = new Map<string, ByPool>();
   /** By the object, which a reload replaces when it is another backend. */
   readonly #backends = new WeakMap<Backend, BackendSeries>();
   readonly #pools = new Map<string, PoolSeries>();
@@ -32,9 +39,14 @@ export class RequestSeries {
   }
 
   /** `pool` and `route` are null for a request that was refused before it was routed. */
-  durations(pool: string | null, route: string | null, scheme: string): DurationSeries {
-    const found = this.#routes.get(pool)?.get(route)?.get(scheme);
-    return found ?? this.#addDurations(pool, route, scheme);
+  durations(
+    pool: string | null,
+    route: string | null,
+    scheme: string,
+    version: string,
+  ): DurationSeries {
+    const found = this.#routes.get(version)?.get(pool)?.get(route)?.get(scheme);
+    return found ?? this.#addDurations(pool, route, scheme, version);
   }
 
   backend(pool: string, backend: Backend): BackendSeries {
@@ -63,14 +75,21 @@ export class RequestSeries {
     return series;
   }
 
-  #addDurations(pool: string | null, route: string | null, scheme: string): DurationSeries {
-    const byRoute = this.#routes.get(pool) ?? new Map<string | null, Map<string, DurationSeries>>();
-    this.#routes.set(pool, byRoute);
+  #addDurations(
+    pool: string | null,
+    route: string | null,
+    scheme: string,
+    version: string,
+  ): DurationSeries {
+    const byPool: ByPool = this.#routes.get(version) ?? new Map();
+    this.#routes.set(version, byPool);
+    const byRoute: ByRoute = byPool.get(pool) ?? new Map();
+    byPool.set(pool, byRoute);
     const byScheme = byRoute.get(route) ?? new Map<string, DurationSeries>();
     byRoute.set(route, byScheme);
     const path = routePath(route);
     const series = new DurationSeries((method, status, error) =>
-      this.#writer.histogram(SERVER_DURATION, [method, scheme, status, path, error, pool]),
+      this.#writer.histogram(SERVER_DURATION, [method, scheme, status, path, error, pool, version]),
     );
     byScheme.set(scheme, series);
     return series;
@@ -85,7 +104,7 @@ export class BackendSeries {
   constructor(writer: RegionWriter, pool: string, backend: Backend) {
     const labels = backendLabels(pool, backend);
     this.durations = new DurationSeries((method, status, error) =>
-      writer.histogram(CLIENT_DURATION, [method, status, error, ...labels]),
+      writer.histogram(CLIENT_DURATION, [method, status, error, BACKEND_VERSION, ...labels]),
     );
     this.reconnects = writer.number(RECONNECTS, labels);
   }

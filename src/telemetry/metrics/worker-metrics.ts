@@ -6,6 +6,7 @@ import {
   ACCESS_LOG_DROPPED,
   INSTRUMENTS,
   PICK_ERRORS,
+  PICKS_SLOW,
   STRATEGY_EVENTS,
   STRATEGY_FAULTS,
 } from "./instruments.ts";
@@ -47,6 +48,11 @@ export class WorkerMetrics implements StrategyMetrics {
 
   counter({ name, pool, strategy }: StrategyCounterLabels): { add(n: number): void } {
     return this.#writer.number(STRATEGY_EVENTS, [name, pool, strategy]);
+  }
+
+  /** A pick that stopped the worker for long. Rare: its labels are looked up every time. */
+  slowPick(pool: string, strategy: string): void {
+    this.#writer.number(PICKS_SLOW, [pool, strategy]).add(1);
   }
 
   /** A strategy broke its side of the API. Rare: its labels are looked up every time. */

@@ -9,6 +9,7 @@ class ScriptedSink implements LogSink {
   readonly target = "scripted";
   readonly isTerminal = false;
   readonly batchBytes: number;
+  readonly longestLine = Number.POSITIVE_INFINITY;
   readonly tears: boolean;
   readonly writes: string[] = [];
   /** Everything that it took. */
@@ -52,7 +53,8 @@ class ScriptedSink implements LogSink {
   }
 }
 
-function start(sink: ScriptedSink) {
+/** Recovers after a moment without trouble, unless `calmMs` says later. */
+function start(sink: ScriptedSink, calmMs = 5) {
   const told: string[] = [];
   let dropped = 0;
   const writer = new LineWriter({
@@ -60,8 +62,13 @@ function start(sink: ScriptedSink) {
     onDropped: () => dropped++,
     onTrouble: (reason) => told.push(`trouble: ${reason}`),
     onRecovered: (lines) => told.push(`recovered: ${lines} dropped`),
+    calmMs,
   });
   return { writer, told, dropped: () => dropped };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await Bun.sleep(1);
 }
 
 test("lines of one moment are one write, in their order", async () => {
@@ -109,7 +116,7 @@ test("a line that a full disk tore comes again on a line of its own", async () =
   await sink.until(() => sink.writes.length === 2);
   await writer.flush(5000);
   expect(sink.taken).toBe("one\ntw\ntw\ntwo\nthree\n");
-  await sink.until(() => told.length === 2);
+  await until(() => told.length === 2);
   expect(told).toEqual(["trouble: ENOSPC", "recovered: 0 dropped"]);
 });
 
@@ -131,6 +138,7 @@ test("more than a mebibyte does not wait: what is dropped is counted, and told o
   for (let i = 0; i < fits + 5; i++) second.writer.write(line);
   await second.writer.flush(5000);
   expect(other.taken).toBe(line.repeat(fits));
+  await until(() => second.told.length === 2);
   expect(second.told.at(-1)).toBe("recovered: 5 dropped");
   // The next time is told again.
   for (let i = 0; i < fits + 1; i++) second.writer.write(line);
@@ -140,6 +148,57 @@ test("more than a mebibyte does not wait: what is dropped is counted, and told o
     "trouble: lines come faster than they are taken",
   ]);
   await second.writer.flush(5000);
+});
+
+test("a sink that is just too slow is told of once, however often it catches up", async () => {
+  const sink = new ScriptedSink();
+  const { writer, told, dropped } = start(sink, 60_000);
+  const line = `${"x".repeat(1023)}\n`;
+  const fits = WAITING_BYTES / line.length;
+  for (let overflow = 1; overflow <= 4; overflow++) {
+    for (let i = 0; i < fits + 3; i++) writer.write(line);
+    await writer.flush(5000);
+    expect(dropped()).toBe(3 * overflow);
+  }
+  expect(sink.taken).toBe(line.repeat(4 * fits));
+  expect(told).toEqual(["trouble: lines come faster than they are taken"]);
+  // All is written after all, and that is said before the end.
+  writer.close();
+  expect(told.slice(1)).toEqual(["recovered: 12 dropped"]);
+});
+
+test("what fails again and again is over only when it has not failed for a while", async () => {
+  const sink = new ScriptedSink();
+  const { writer, told } = start(sink, 60_000);
+  for (let i = 0; i < 3; i++) {
+    sink.answers = [{ error: "ENOSPC" }];
+    writer.write("one\n");
+    await sink.until(() => sink.answers.length === 0);
+    await writer.flush(5000);
+  }
+  expect(sink.taken).toBe("one\n".repeat(3));
+  expect(told).toEqual(["trouble: ENOSPC"]);
+});
+
+test("what could not be written until the end is never told to be written again", async () => {
+  const { writer, told } = start(new ScriptedSink(), 2);
+  writer.fail("no such folder");
+  await Bun.sleep(20);
+  writer.close();
+  expect(told).toEqual(["trouble: no such folder"]);
+});
+
+test("lines that wait at the end are lost, and counted", async () => {
+  const sink = new ScriptedSink();
+  sink.answers = [{ error: "ENOSPC" }];
+  const { writer, told, dropped } = start(sink);
+  for (const text of ["one\n", "two\n"]) writer.write(text);
+  await sink.until(() => sink.writes.length === 1);
+  await until(() => told.length === 1);
+  writer.write("three\n");
+  writer.close();
+  expect(dropped()).toBe(3);
+  expect(told).toEqual(["trouble: ENOSPC"]);
 });
 
 test("another sink gets what waits, whole, and the one before is closed", async () => {

@@ -47,7 +47,7 @@ test("a request that was retried has the pool, the last backend, and what picked
   const { observer, records, pass } = start({});
   const trace = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
   const facts = requestFacts({ method: "POST", target: "/cart?item=7&sig=abc" });
-  const observed = observer.requestStarted({ ...facts, clientAddress: "192.0.2.7", trace });
+  const observed = observer.requestStarted({ ...facts, clientAddress: "192.0.2.7" }, trace);
   observed?.routed("web", "shop.example/*");
   observed?.attemptStarting(attemptFacts());
   pass(5);
@@ -132,7 +132,8 @@ describe("with errors alone", () => {
     ],
   ])("%s", (_, end, expected) => {
     const { observer, records, ended } = start({ log: "errors" });
-    observer.requestStarted(requestFacts())?.ended(requestEnd(end));
+    const request = observer.requestStarted(requestFacts());
+    for (let call = 1; call <= 2; call++) request?.ended(requestEnd(end));
     if (expected === null) expect(records).toEqual([]);
     else expect(records).toMatchObject([expected]);
     expect(ended()).toBe(1);

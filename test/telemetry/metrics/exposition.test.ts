@@ -99,6 +99,19 @@ last_time_seconds{${SCOPE}} 1700000000.5
 `);
 });
 
+test("resource attributes that are one label in Prometheus become one, and every name may be one", () => {
+  const resource = {
+    team_name: "b",
+    "team.name": "a",
+    "team name": "c",
+    "1st": "d",
+    __name__: "e",
+    "x._y": "f",
+  };
+  const { body } = expose(SNAPSHOT, { ...ORIGIN, resource }, "text");
+  expect(body.split("\n")[2]).toBe('target_info{team_name="c;a;b",_1st="d",_name_="e",x_y="f"} 1');
+});
+
 test("OpenMetrics has units, canonical bounds, exemplars and an end", () => {
   const { contentType, body } = expose(SNAPSHOT, ORIGIN, "openmetrics");
   expect(contentType).toBe(OPENMETRICS_TYPE);

@@ -94,7 +94,7 @@ describe("the regions of workers", () => {
   });
 
   test("keep the newest exemplar of a bucket", () => {
-    const labels = ["GET", 200, null, "web", "a", "10.0.0.1", 3000];
+    const labels = ["GET", 200, null, "1.1", "web", "a", "10.0.0.1", 3000];
     worker(0).histogram(CLIENT_DURATION, labels).record(0.02, SPAN);
     const snapshot = metrics.snapshot(facts());
     worker(1).histogram(CLIENT_DURATION, labels).record(0.3, SPAN);
@@ -111,14 +111,14 @@ describe("the regions of workers", () => {
     const writer = worker(0);
     writer.number(RETRIES, ["connect", "web"]).add(2);
     writer.number(SERVER_ACTIVE, ["GET", "http"]).add(3);
-    const labels = ["GET", 200, null, "web", "a", "10.0.0.1", 3000];
+    const labels = ["GET", 200, null, "1.1", "web", "a", "10.0.0.1", 3000];
     writer.histogram(CLIENT_DURATION, labels).record(0.003, null);
     metrics.workerEnded(0);
     const gone = values(metrics.snapshot(facts()));
     expect(gone["leastwise.retries{connect,web}"]).toEqual([2]);
-    expect(gone["http.client.request.duration{GET,200,web,a,10.0.0.1,3000}"]?.slice(0, 3)).toEqual([
-      0.003, 1, 0,
-    ]);
+    expect(
+      gone["http.client.request.duration{GET,200,1.1,web,a,10.0.0.1,3000}"]?.slice(0, 3),
+    ).toEqual([0.003, 1, 0]);
     expect(gone).not.toContainKey("http.server.active_requests{GET,http}");
     // The next one in its place begins with nothing and adds to what the dead one left.
     worker(0).number(RETRIES, ["connect", "web"]).add(5);
@@ -207,7 +207,7 @@ describe("for the SDK", () => {
     const writer = worker(0);
     writer.number(RETRIES, ["connect", "web"]).add(2);
     writer.number(SERVER_ACTIVE, ["GET", "http"]).add(3);
-    const labels = ["GET", 200, null, "web", "a", "10.0.0.1", 3000];
+    const labels = ["GET", 200, null, "1.1", "web", "a", "10.0.0.1", 3000];
     writer.histogram(CLIENT_DURATION, labels).record(0.5, null);
     timeMs += 1500;
     const scope = { name: "leastwise", version: "1.2.3" };
@@ -235,6 +235,7 @@ describe("for the SDK", () => {
           attributes: {
             "http.request.method": "GET",
             "http.response.status_code": 200,
+            "network.protocol.version": "1.1",
             "leastwise.pool": "web",
             "leastwise.backend.id": "a",
             "server.address": "10.0.0.1",

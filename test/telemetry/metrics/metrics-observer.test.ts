@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { AttemptObservedEnd, ObservedRequest } from "../../../src/proxy/observer.ts";
 import { StrategyFault } from "../../../src/strategy/fault.ts";
@@ -68,13 +69,13 @@ function counted(): Record<string, unknown> {
 
 const A_LABELS =
   "leastwise.pool=web,leastwise.backend.id=a,server.address=10.0.0.1,server.port=3000";
-const CLIENT = `http.client.request.duration{http.request.method=GET,http.response.status_code=200,${A_LABELS}}`;
+const CLIENT = `http.client.request.duration{http.request.method=GET,http.response.status_code=200,network.protocol.version=1.1,${A_LABELS}}`;
 
 test("a request and its attempt are counted with their durations, names and nothing of the client's", () => {
   serve(500, { host: "evil.example", target: "/v1/secret?x=1" });
   expect(counted()).toEqual({
     "leastwise.access_log.dropped{}": 0,
-    "http.server.request.duration{http.request.method=GET,url.scheme=http,http.response.status_code=200,http.route=/v1/*,leastwise.pool=web}":
+    "http.server.request.duration{http.request.method=GET,url.scheme=http,http.response.status_code=200,http.route=/v1/*,leastwise.pool=web,network.protocol.version=1.1}":
       { sum: 0.5, count: 1 },
     [CLIENT]: { sum: 0.5, count: 1 },
     "http.server.active_requests{http.request.method=GET,url.scheme=http}": 0,
@@ -125,7 +126,8 @@ describe("how a request ended is told as on spans:", () => {
     ["the client went away", requestEnd({ status: null, error: "client_gone" }), []],
   ])("%s", (_situation, end, labels) => {
     started().ended(end);
-    const wanted = ["http.request.method=GET", "url.scheme=http", ...labels];
+    const version = "network.protocol.version=1.1";
+    const wanted = ["http.request.method=GET", "url.scheme=http", ...labels, version];
     expect(counted()).toContainKey(`http.server.request.duration{${wanted.join(",")}}`);
   });
 });
@@ -147,7 +149,8 @@ describe("how an attempt ended is told as on spans:", () => {
     started()
       .attemptStarting(attemptFacts({ backend: A }))
       ?.ended(end);
-    const wanted = ["http.request.method=GET", ...labels, A_LABELS];
+    const version = "network.protocol.version=1.1";
+    const wanted = ["http.request.method=GET", ...labels, version, A_LABELS];
     expect(counted()).toContainKey(`http.client.request.duration{${wanted.join(",")}}`);
   });
 });
@@ -185,13 +188,40 @@ test("a traced request leaves its span as an exemplar, one that is not traced no
       .filter((each) => each !== null);
   serve(500);
   expect(exemplars()).toEqual([]);
-  const traced = metrics.observer.requestStarted({
-    ...requestFacts({ startedAt: nowMs }),
-    trace: TRACE,
-  });
+  const traced = metrics.observer.requestStarted(requestFacts({ startedAt: nowMs }), TRACE);
   nowMs += 500;
   traced?.ended(requestEnd());
   expect(exemplars()).toEqual([{ ...TRACE, value: 0.5, timeMs: expect.any(Number) }]);
+});
+
+test("what an attempt measures has the attempt's span as its exemplar", () => {
+  const ATTEMPT = { ...TRACE, spanId: "00f067aa0ba902b7" };
+  const request = metrics.observer.requestStarted(requestFacts({ startedAt: nowMs }), TRACE);
+  const attempt = request?.attemptStarting(attemptFacts({ backend: A }), ATTEMPT);
+  attempt?.ended(DONE);
+  request?.ended(requestEnd());
+  const spans = Object.fromEntries(
+    [...readRegion(words, INSTRUMENTS)].flatMap(({ instrument, exemplars }) =>
+      exemplars.flatMap((each) => (each === null ? [] : [[instrument.name, each.spanId]])),
+    ),
+  );
+  expect(spans).toEqual({
+    "http.server.request.duration": TRACE.spanId,
+    "http.client.request.duration": ATTEMPT.spanId,
+    "leastwise.pick.duration": ATTEMPT.spanId,
+  });
+});
+
+test("a request over HTTP/1.0 is told apart", () => {
+  const facts = requestFacts({ startedAt: nowMs });
+  const request = metrics.observer.requestStarted({
+    ...facts,
+    request: { ...facts.request, version: "1.0" },
+  });
+  request?.ended(requestEnd());
+  expect(Object.keys(counted()).filter((key) => key.includes("version"))).toEqual([
+    "http.server.request.duration{http.request.method=GET,url.scheme=http,http.response.status_code=200,network.protocol.version=1.0}",
+  ]);
 });
 
 test("100,000 different paths, hosts, methods and clients make no further series", () => {
@@ -211,22 +241,45 @@ test("100,000 different paths, hosts, methods and clients make no further series
 });
 
 test("a region that is full is said once, and everything is still counted", () => {
-  // A backend of somebody else's making that answers every status there is, to every method.
+  // Backends of somebody else's making that answer every status there is.
   const request = (status: number, id: string) => {
     const attempt = started().attemptStarting(attemptFacts({ backend: backend(id) }));
     attempt?.ended({ outcome: "ok", status, error: null });
   };
-  for (let each = 0; each < 40; each++) {
-    for (let status = 100; status < 200; status++) request(status, `b${each}`);
+  const statuses = Object.keys(STATUS_CODES).map(Number);
+  for (let each = 0; each < 80; each++) {
+    for (const status of statuses) request(status, `b${each}`);
   }
   const durations = Object.entries(counted()).filter(([name]) =>
     name.startsWith("http.client.request"),
   );
   const count = durations.reduce((sum, [, value]) => sum + (value as { count: number }).count, 0);
-  expect(count).toBe(4000);
+  expect(count).toBe(80 * statuses.length);
   const overflow = counted()["http.client.request.duration{otel.metric.overflow=true}"];
   expect((overflow as { count: number }).count).toBeGreaterThan(0);
   expect(
     log.lines.filter(({ message }) => message.includes("no room for further series")),
   ).toHaveLength(1);
 });
+
+test.each([
+  [299, "200", undefined],
+  [418, "418", "418"],
+  [499, "400", "400"],
+  [520, "500", "500"],
+  [777, "500", "500"],
+])(
+  "a status of %d counts as %s: one that nobody registered says no more",
+  (status, code, error) => {
+    const request = started();
+    request.routed("web", null);
+    const attempt = request.attemptStarting(attemptFacts({ backend: A }));
+    attempt?.ended({ ...DONE, status });
+    request.ended(requestEnd({ status }));
+    const names = Object.keys(counted()).filter((name) => name.startsWith("http.client.request"));
+    expect(names).toHaveLength(1);
+    expect(names[0]).toContain(`http.response.status_code=${code},`);
+    if (error === undefined) expect(names[0]).not.toContain("error.type");
+    else expect(names[0]).toContain(`error.type=${error},`);
+  },
+);

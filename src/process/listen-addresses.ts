@@ -1,0 +1,58 @@
+import { formatAddress } from "../config/address.ts";
+import type { ListenConfig, SocketAddress } from "../config/config.ts";
+import { listenPlace, probeAddress } from "./ports.ts";
+
+interface Found {
+  readonly wanted: string;
+  readonly address: SocketAddress;
+}
+
+/** Where clients are served, each address with its real port, which stays the same through reloads. */
+export class ListenAddresses {
+  #inForce: readonly Found[] = [];
+
+  get all(): readonly SocketAddress[] {
+    return this.#inForce.map(({ address }) => address);
+  }
+
+  /**
+   * Those that are in force are left alone; a new one is bound for a moment (see `probeAddress`).
+   * Nothing changes before `commit`. Throws RuntimeError naming an address that cannot be used.
+   */
+  async find(listen: readonly ListenConfig[]): Promise<PreparedAddresses> {
+    const free = [...this.#inForce];
+    const found: Found[] = [];
+    for (const [index, { address }] of listen.entries()) {
+      const wanted = formatAddress(address);
+      const known = free.findIndex((each) => each.wanted === wanted);
+      const [kept] = known < 0 ? [] : free.splice(known, 1);
+      if (kept !== undefined) found.push(kept);
+      else if (this.#isOurs(address)) found.push({ wanted, address });
+      else found.push({ wanted, address: await probeAddress(address, listenPlace(index)) });
+    }
+    return {
+      listen: found.map(({ address }) => ({ address })),
+      commit: () => {
+        this.#inForce = found;
+      },
+    };
+  }
+
+  /**
+   * From `0.0.0.0:80` to `127.0.0.1:80`: our own workers have the port, so nobody else has it, and
+   * it could not be bound alone.
+   */
+  #isOurs(address: SocketAddress): boolean {
+    return (
+      "port" in address &&
+      address.port !== 0 &&
+      this.all.some((each) => "port" in each && each.port === address.port)
+    );
+  }
+}
+
+export interface PreparedAddresses {
+  readonly listen: readonly ListenConfig[];
+  /** They are in force now. */
+  commit(): void;
+}

@@ -1,0 +1,25 @@
+import type { PoolStatus } from "../admin/facts.ts";
+import type { PlannedStrategy, WorkerReport } from "./messages.ts";
+import type { PoolSupervisor } from "./pool-supervisor.ts";
+
+/** A pool for the admin API. `reports`: null for a worker that did not answer. */
+export function statusOf(
+  supervisor: PoolSupervisor,
+  strategies: Readonly<Record<string, PlannedStrategy>>,
+  reports: readonly (WorkerReport | null)[],
+): PoolStatus {
+  const { name } = supervisor;
+  const description = strategies[name]?.description;
+  if (description === undefined) throw new Error(`pool ${name} has no strategy`);
+  const seen = reports.flatMap((report) => report?.pools[name] ?? []);
+  return {
+    name,
+    queued: 0,
+    strategy: {
+      ...description,
+      quarantined: seen.some(({ quarantined }) => quarantined),
+      faults: seen.reduce((sum, { faults }) => sum + faults, 0),
+    },
+    backends: supervisor.backends(),
+  };
+}

@@ -1,0 +1,56 @@
+import { RuntimeError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { type HeldModules, MOST_SUPERSEDED_BYTES } from "./held-modules.ts";
+import type { Plan } from "./messages.ts";
+
+/** Where a worker is. */
+export interface RecycledPlace {
+  readonly index: number;
+  readonly worker: { readonly modules: HeldModules };
+}
+
+export interface RecyclingOptions<Place> {
+  readonly places: () => readonly Place[];
+  /** Puts a new worker in the place of the one that is there. Throws RuntimeError when that goes on. */
+  readonly replace: (place: Place) => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Replaces workers that are well, one after the other. */
+export class Recycling<Place extends RecycledPlace> {
+  readonly #options: RecyclingOptions<Place>;
+  #running: Promise<void> | null = null;
+
+  constructor(options: RecyclingOptions<Place>) {
+    this.#options = options;
+  }
+
+  /** Who asks while this is under way gets its outcome. Throws what `replace` throws, and leaves the rest alone. */
+  recycle(places: readonly Place[] = this.#options.places()): Promise<void> {
+    this.#running ??= this.#recycleEach(places).finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  /** Those that hold too many strategies that this plan, which is in force, has no use for. */
+  recycleFull({ strategies }: Plan): void {
+    const { places, log } = this.#options;
+    const full = places().filter(
+      ({ worker }) => worker.modules.superseded(Object.values(strategies)) > MOST_SUPERSEDED_BYTES,
+    );
+    if (full.length === 0 || this.#running !== null) return;
+    log.info("workers are recycled: they hold many old versions of strategies", {
+      workers: full.map(({ index }) => index).join(", "),
+      modules: Math.max(...full.map(({ worker }) => worker.modules.count)),
+    });
+    this.recycle(full).catch((error: unknown) => {
+      if (!(error instanceof RuntimeError)) throw error;
+      log.error("recycling ended early", { reason: error.message });
+    });
+  }
+
+  async #recycleEach(places: readonly Place[]): Promise<void> {
+    for (const place of places) await this.#options.replace(place);
+  }
+}

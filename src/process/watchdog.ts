@@ -1,0 +1,151 @@
+import type { Schedule } from "../health/prober.ts";
+import type { WorkerPulse } from "../pool/worker-pulse.ts";
+import type { ProcessMemory, ProcessUsages } from "./process-usage.ts";
+
+export interface WatchedWorker {
+  /** Its place among the workers. */
+  readonly index: number;
+  readonly pid: number;
+  /** Whose pulse it has. */
+  readonly column: number;
+  kill(): void;
+}
+
+export interface WatchdogLimits {
+  /** Null: workers may compute for as long as they like. */
+  readonly watchdogMs: number | null;
+  readonly workerMemoryBytes: number;
+}
+
+export interface HangCause {
+  readonly kind: "computes" | "sleeps" | "memory";
+  /** Goes on a sentence that begins with `it`. */
+  readonly text: string;
+}
+
+export interface WatchdogOptions {
+  /** Those that live. */
+  readonly workers: () => Iterable<WatchedWorker>;
+  readonly pulseOf: (column: number) => WorkerPulse;
+  readonly usages: ProcessUsages;
+  /** Those that are in force. */
+  readonly limits: () => WatchdogLimits;
+  readonly now: () => number;
+  readonly schedule: Schedule;
+  /** It has to be ended. Told once per worker. */
+  onHanging(worker: WatchedWorker, cause: HangCause): void;
+}
+
+/** How often a worker beats. */
+export const BEAT_MS = 100;
+/** A little longer, so that a worker that is well has beaten between two looks. */
+const LOOK_MS = 125;
+/** Of the time without a beat, this share must have been computed: the rest may have been waited for a processor. */
+const COMPUTED_SHARE = 1 / 4;
+/** A call into a strategy that sleeps, as `Bun.sleepSync` does, is given so many times as long. */
+const SLEEP_FACTOR = 5;
+
+/** What is known of a worker since its last beat. */
+interface Silence {
+  readonly beats: number;
+  /** Not longer than the master itself was awake. */
+  quietMs: number;
+  /** Of its main thread when the silence was noticed; null before. */
+  cpuMs: number | null;
+  /** Whether it slept, in a call into a strategy, at every look. */
+  sleeping: boolean;
+}
+
+/**
+ * Finds workers that hang or have eaten too much memory.
+ *
+ * Only what a worker does itself counts against it. One that does not compute is stopped or starved
+ * by others and will go on by itself, and while the master was not running nobody was watched.
+ */
+export class Watchdog {
+  readonly #options: WatchdogOptions;
+  readonly #silences = new WeakMap<WatchedWorker, Silence>();
+  readonly #condemned = new WeakSet<WatchedWorker>();
+  #lookedAtMs = 0;
+  #cancel = (): void => {};
+
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#lookedAtMs = this.#options.now();
+    this.#lookLater();
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  #lookLater(): void {
+    this.#cancel = this.#options.schedule(LOOK_MS, () => {
+      this.#look();
+      this.#lookLater();
+    });
+  }
+
+  #look(): void {
+    const { workers, now } = this.#options;
+    const elapsedMs = Math.min(now() - this.#lookedAtMs, 2 * LOOK_MS);
+    this.#lookedAtMs = now();
+    for (const worker of workers()) {
+      if (this.#condemned.has(worker)) continue;
+      const cause = this.#causeToEnd(worker, elapsedMs);
+      if (cause === null) continue;
+      this.#condemned.add(worker);
+      this.#options.onHanging(worker, cause);
+    }
+  }
+
+  #causeToEnd(worker: WatchedWorker, elapsedMs: number): HangCause | null {
+    const { usages, limits } = this.#options;
+    const { watchdogMs, workerMemoryBytes } = limits();
+    const memory = usages.memoryOf(worker.pid);
+    // Gone, and its end will be told; or a platform on which nothing can be known.
+    if (memory === null) return null;
+    if (memory.bytes > workerMemoryBytes) {
+      const allowed = mebibytes(workerMemoryBytes);
+      const text = `has ${mebibytes(memory.bytes)} of memory, and workerMemory allows ${allowed}`;
+      return { kind: "memory", text };
+    }
+    const silence = this.#listen(worker, memory, elapsedMs);
+    if (silence === null || watchdogMs === null || silence.quietMs < watchdogMs) return null;
+    const quietMs = Math.round(silence.quietMs);
+    const computedMs =
+      (usages.cpuOf(worker.pid) ?? 0) - (silence.cpuMs ?? Number.POSITIVE_INFINITY);
+    if (computedMs >= watchdogMs * COMPUTED_SHARE) {
+      const text = `computes without a break for ${quietMs} ms, and watchdog allows ${watchdogMs} ms`;
+      return { kind: "computes", text };
+    }
+    if (silence.sleeping && silence.quietMs >= watchdogMs * SLEEP_FACTOR) {
+      return { kind: "sleeps", text: `sleeps in a strategy's code for ${quietMs} ms` };
+    }
+    return null;
+  }
+
+  /** Null when the worker has beaten since the last look, or has not begun to. */
+  #listen(worker: WatchedWorker, memory: ProcessMemory, elapsedMs: number): Silence | null {
+    const pulse = this.#options.pulseOf(worker.column);
+    const { beats } = pulse;
+    if (beats === 0) return null;
+    const sleeping = memory.state === "S" && pulse.call !== null;
+    const silence = this.#silences.get(worker);
+    if (silence?.beats !== beats) {
+      this.#silences.set(worker, { beats, quietMs: 0, cpuMs: null, sleeping: true });
+      return null;
+    }
+    silence.cpuMs ??= this.#options.usages.cpuOf(worker.pid);
+    silence.quietMs += elapsedMs;
+    silence.sleeping &&= sleeping;
+    return silence;
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}

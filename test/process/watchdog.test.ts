@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { PULSE_WORDS, WorkerPulse } from "../../src/pool/worker-pulse.ts";
+import { BEAT_MS, Watchdog } from "../../src/process/watchdog.ts";
+import { VirtualClock } from "../_support/virtual-clock.ts";
+
+const MIB = 2 ** 20;
+
+/** What one worker does from now on. */
+interface Doing {
+  beats: boolean;
+  /** Of the time that passes, what its main thread computes. */
+  cpuShare: number;
+  state: string;
+}
+
+let clock: VirtualClock;
+let doing: Doing;
+let cpuMs: number;
+let bytes: number | null;
+let watchdogMs: number | null;
+let pulse: WorkerPulse;
+let causes: string[];
+let watchdog: Watchdog;
+
+const worker = { index: 0, pid: 42, column: 0, kill() {} };
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  doing = { beats: true, cpuShare: 0.01, state: "S" };
+  cpuMs = 0;
+  bytes = 100 * MIB;
+  watchdogMs = 1000;
+  pulse = new WorkerPulse(new Int32Array(PULSE_WORDS));
+  causes = [];
+  watchdog = new Watchdog({
+    workers: () => [worker],
+    pulseOf: () => pulse,
+    usages: {
+      memoryOf: () => (bytes === null ? null : { bytes, state: doing.state }),
+      cpuOf: () => cpuMs,
+    },
+    limits: () => ({ watchdogMs, workerMemoryBytes: 200 * MIB }),
+    now: clock.now,
+    schedule: clock.schedule,
+    onHanging: (_worker, { text }) => void causes.push(text),
+  });
+  pulse.beat();
+  watchdog.start();
+  liveOn();
+});
+
+afterEach(() => watchdog.stop());
+
+function liveOn(): void {
+  clock.schedule(BEAT_MS, () => {
+    cpuMs += BEAT_MS * doing.cpuShare;
+    if (doing.beats) pulse.beat();
+    liveOn();
+  });
+}
+
+describe("a worker is well", () => {
+  test("while it beats, however much it computes", async () => {
+    doing = { beats: true, cpuShare: 1, state: "R" };
+    await clock.pass(60_000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when it is stopped, for however long", async () => {
+    await clock.pass(1000);
+    doing = { beats: false, cpuShare: 0, state: "T" };
+    await clock.pass(600_000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when it gets hardly any processor", async () => {
+    await clock.pass(1000);
+    doing = { beats: false, cpuShare: 0.02, state: "R" };
+    await clock.pass(5000);
+    doing.beats = true;
+    await clock.pass(1000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when it sleeps, but not in a strategy", async () => {
+    await clock.pass(1000);
+    doing = { beats: false, cpuShare: 0, state: "S" };
+    await clock.pass(60_000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when it computes for less than the watchdog's time, again and again", async () => {
+    for (let time = 0; time < 20; time++) {
+      doing = { beats: false, cpuShare: 1, state: "R" };
+      await clock.pass(800);
+      doing.beats = true;
+      await clock.pass(300);
+    }
+    expect(causes).toEqual([]);
+  });
+
+  test("when it has not come up yet", async () => {
+    pulse.clear();
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(60_000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when it was stopped together with the master, in the middle of some work", async () => {
+    await clock.pass(1000);
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(500);
+    clock.nowMs += 30_000;
+    await clock.pass(100);
+    doing.beats = true;
+    await clock.pass(1000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when there is no watchdog", async () => {
+    watchdogMs = null;
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(60_000);
+    expect(causes).toEqual([]);
+  });
+
+  test("when nothing can be known of it", async () => {
+    bytes = null;
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(60_000);
+    expect(causes).toEqual([]);
+  });
+});
+
+describe("a worker hangs", () => {
+  test("when it computes for longer than the watchdog allows, and that is said once", async () => {
+    await clock.pass(1000);
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(900);
+    expect(causes).toEqual([]);
+    await clock.pass(500);
+    expect(causes).toEqual([expect.stringMatching(/^computes without a break for 1\d{3} ms/)]);
+    await clock.pass(10_000);
+    expect(causes).toHaveLength(1);
+  });
+
+  test("when it computes on a third of a processor", async () => {
+    doing = { beats: false, cpuShare: 1 / 3, state: "R" };
+    await clock.pass(1500);
+    expect(causes).toHaveLength(1);
+  });
+
+  test("when it sleeps in a strategy for five times as long", async () => {
+    pulse.callsOf(1).enter("pick");
+    doing = { beats: false, cpuShare: 0, state: "S" };
+    await clock.pass(4900);
+    expect(causes).toEqual([]);
+    await clock.pass(600);
+    expect(causes).toEqual([expect.stringMatching(/^sleeps in a strategy's code for 5\d{3} ms$/)]);
+  });
+
+  test("by the time that is in force now", async () => {
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(700);
+    watchdogMs = 500;
+    await clock.pass(200);
+    expect(causes).toHaveLength(1);
+  });
+});
+
+test("a worker with more memory than it may have is named with both", async () => {
+  bytes = 201 * MIB;
+  watchdogMs = null;
+  await clock.pass(200);
+  expect(causes).toEqual(["has 201 MiB of memory, and workerMemory allows 200 MiB"]);
+});
+
+test("nobody is watched after the end", async () => {
+  watchdog.stop();
+  bytes = 201 * MIB;
+  await clock.pass(10_000);
+  expect(causes).toEqual([]);
+});
