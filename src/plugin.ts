@@ -50,6 +50,7 @@ export interface RequestInfo {
   readonly clientAddress: string;
 }
 
+/** A new object for each pick. */
 export interface PickContext {
   readonly request: RequestInfo;
   /** 1 for the first attempt of a request. */

@@ -46,6 +46,8 @@ function matchers(found: unknown) {
     },
     toBeGreaterThan: (limit: number) => assert.ok((found as number) > limit, `${found} > ${limit}`),
     toBeLessThan: (limit: number) => assert.ok((found as number) < limit, `${found} < ${limit}`),
+    toBeGreaterThanOrEqual: (limit: number) =>
+      assert.ok((found as number) >= limit, `${found} >= ${limit}`),
     toBeLessThanOrEqual: (limit: number) =>
       assert.ok((found as number) <= limit, `${found} <= ${limit}`),
     toThrow(expected?: string | (new (...args: never[]) => Error)) {

@@ -111,7 +111,7 @@ const mistakes: readonly (readonly [
     ["--backend", "http://a", "--strategy", "rund-robin"],
     {},
     [
-      '--strategy: found "rund-robin", allowed least-connections, round-robin, random, or a file',
+      '--strategy: found "rund-robin", allowed least-connections, round-robin, random, p2c, peak-ewma, least-time, consistent-hash, or a file',
       'did you mean "round-robin"?',
     ],
   ],

@@ -58,4 +58,4 @@ test("plugins and strategies pass the same tests under Deno as under Bun", async
   const underBun = await run([process.execPath, "test", ...files], /(\d+) pass\n\s*(\d+) fail\n/);
   expect(underDeno).toBe(underBun);
   expect(Number.parseInt(underDeno)).toBeGreaterThan(100);
-}, 60_000); // Both start a runtime of their own and run everything twice.
+}, 120_000); // Both start a runtime of their own and run everything twice.

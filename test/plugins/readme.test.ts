@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { builtInNames } from "../../src/strategy/built-in.ts";
+import { builtInNames, findBuiltIn } from "../../src/strategy/built-in.ts";
 import { Rehearsal } from "../../src/strategy/rehearsal.ts";
 import { strategySuite } from "../../src/strategy/suite.ts";
 import { loadStrategyFile } from "../_support/strategy-file.ts";
@@ -99,6 +99,30 @@ describe("the snippets of plugins/README.md", () => {
 });
 
 test("plugins/README.md names every built-in strategy", () => {
-  const named = [...readme.matchAll(/^\| `([a-z-]+)` +\|/gm)].map((found) => found[1] ?? "");
+  const named = [...readme.matchAll(/^\| `([a-z0-9-]+)` +\|/gm)].map((found) => found[1] ?? "");
   expect(named).toEqual([...builtInNames]);
+});
+
+describe("the defaults that plugins/README.md gives", () => {
+  const [, text = ""] = /^```json5\n(.*?)^```$/ms.exec(readme) ?? [];
+  const defaults = Bun.JSON5.parse(text) as Readonly<Record<string, object>>;
+
+  test("are of every built-in strategy that takes options", () => {
+    const takers = builtInNames.filter((name) => findBuiltIn(name)?.parseOptions !== undefined);
+    expect(Object.keys(defaults)).toEqual(takers);
+  });
+
+  for (const [name, options] of Object.entries(defaults)) {
+    test(`make no difference to ${name}`, () => {
+      const plugin = findBuiltIn(name);
+      // A function of one and of the other do the same, but are not the same.
+      const show = (raw: unknown) => JSON.stringify(plugin?.parseOptions?.(raw));
+      expect(show(options)).toBe(show(undefined));
+      const picks = [options, undefined].map((options) => {
+        if (plugin === undefined) throw new Error(`expected a strategy ${name}`);
+        return new Rehearsal({ plugin, options, weights: [1, 1, 2, 3] }).run(300);
+      });
+      expect(picks[0]).toEqual(picks[1] ?? []);
+    });
+  }
 });

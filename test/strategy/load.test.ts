@@ -52,7 +52,15 @@ const GOOD = `name: "mine", apiVersion: 1, create: () => ({ score: (b) => b.inFl
 
 describe("a built-in strategy", () => {
   test("is found by its name, with the program's version", async () => {
-    expect(builtInNames).toEqual(["least-connections", "round-robin", "random"]);
+    expect(builtInNames).toEqual([
+      "least-connections",
+      "round-robin",
+      "random",
+      "p2c",
+      "peak-ewma",
+      "least-time",
+      "consistent-hash",
+    ]);
     for (const name of builtInNames) {
       const module = { kind: "built-in", name } as const;
       expect((await loadPlugin(module)).name).toBe(name);
@@ -66,7 +74,7 @@ describe("a built-in strategy", () => {
 
   test("is refused when there is none of that name, with those that there are", async () => {
     expect(await problemsOf(loadPlugin({ kind: "built-in", name: "constructor" }))).toEqual([
-      "constructor: no such strategy, the built-in ones are least-connections, round-robin, random",
+      "constructor: no such strategy, the built-in ones are least-connections, round-robin, random, p2c, peak-ewma, least-time, consistent-hash",
     ]);
   });
 
