@@ -53,7 +53,11 @@ export async function buildExecutable({ outfile, platform }: BuildOptions): Prom
       format: "esm",
       // What happens to be set where it is built stays there.
       env: "disable",
-      define: { "process.env.NODE_ENV": '"production"' },
+      define: {
+        "process.env.NODE_ENV": '"production"',
+        // Authors' tests import it, and an executable has no sources to bundle it from.
+        LEASTWISE_TESTING: JSON.stringify(await bundleTesting()),
+      },
       compile: {
         outfile: partial,
         ...(platform === undefined ? {} : { target: `bun-${platform}` as const }),
@@ -72,6 +76,16 @@ export async function buildExecutable({ outfile, platform }: BuildOptions): Prom
     // Written even though the map is inside; named after the executable without .exe.
     await rm(`${partial.replace(/\.exe$/, "")}.map`, { force: true });
   }
+}
+
+/** What `import … from "leastwise/testing"` runs, as one module. */
+async function bundleTesting(): Promise<string> {
+  const { outputs } = await Bun.build({
+    entrypoints: [join(root, "src/testing.ts")],
+    target: "bun",
+    minify: { whitespace: true, syntax: true },
+  });
+  return (await outputs[0]?.text()) ?? "";
 }
 
 /** Writes the digests of files in `folder` to its `SHA256SUMS`, as `sha256sum --check` reads it. */

@@ -19,7 +19,9 @@ export function readArguments(
 ): Arguments {
   const values = new Map<string, string[]>();
   const problems: Problem[] = [];
-  const positionals = Object.values(definitions).filter((arg) => arg.type === "positional").length;
+  const places = Object.entries(definitions).filter(([, arg]) => arg.type === "positional");
+  const isOpen = places.some(([name]) => repeatable.includes(name));
+  const positionals = isOpen ? Infinity : places.length;
   let positional = 0;
 
   for (let index = 0; index < rawArgs.length; index++) {

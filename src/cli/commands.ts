@@ -92,6 +92,44 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     ],
     load: () => import("./demo.ts"),
   },
+  "plugin init": {
+    description: "Begin a strategy: its file, its test, and what an editor needs",
+    examples: [["leastwise plugin init mine", "mine.ts, mine.test.ts, tsconfig.json, .leastwise/"]],
+    load: () => import("./plugin/init.ts"),
+  },
+  "plugin check": {
+    description: "Prove a strategy before it ships: types, options, every rule of the suite",
+    examples: [
+      ["leastwise plugin check mine.ts", "Each rule that is broken, with a test that shows it"],
+      [
+        `leastwise plugin check mine.ts --options '{"zone":"a"}' --json`,
+        "With options, for programs",
+      ],
+    ],
+    load: () => import("./plugin/check.ts"),
+  },
+  "plugin test": {
+    description: "Run the tests of strategies, with nothing else installed",
+    repeatable: ["files"],
+    examples: [
+      ["leastwise plugin test", "All *.test.ts of this folder and those below"],
+      ["leastwise plugin test mine.test.ts -t failed", "One file, tests with a name like that"],
+    ],
+    load: () => import("./plugin/test.ts"),
+  },
+  "plugin bench": {
+    description: "Measure how long a strategy takes to pick, beside the built-in ones",
+    examples: [["leastwise plugin bench mine.ts", "At 3, 100, 1,000 and 10,000 candidates"]],
+    load: () => import("./plugin/bench.ts"),
+  },
+  "plugin list": {
+    description: "Show the strategies there are: built-in, configured, running",
+    examples: [
+      ["leastwise plugin list", "With state and faults, when a leastwise answers"],
+      ["leastwise plugin list --config leastwise.config.ts --json", "For programs"],
+    ],
+    load: () => import("./plugin/list.ts"),
+  },
   schema: {
     description: "Print the JSON Schema of the config file",
     examples: [["leastwise schema > leastwise.schema.json", "For an editor"]],

@@ -4,9 +4,11 @@ import { type CommandEntry, commands } from "./commands.ts";
 
 const description = "An HTTP load balancer in one executable";
 
-/** The help of the whole program. Loads no command. */
-export async function renderRootHelp(): Promise<string> {
-  const visible = Object.entries(commands).filter(([, { hidden }]) => !hidden);
+/** The help of the whole program, or of the commands whose names begin so. Loads no command. */
+export async function renderRootHelp(prefix = ""): Promise<string> {
+  const visible = Object.entries(commands).filter(
+    ([name, { hidden }]) => !hidden && name.startsWith(prefix),
+  );
   const root = defineCommand({
     meta: { name: "leastwise", description, version },
     subCommands: Object.fromEntries(
@@ -16,7 +18,12 @@ export async function renderRootHelp(): Promise<string> {
       ]),
     ),
   });
-  return `${await renderUsage(root)}\n\n${renderExamples([
+  const usage = await renderUsage(root);
+  if (prefix !== "") {
+    const examples = visible.flatMap(([, entry]) => entry.examples.slice(0, 1));
+    return `${usage}\n\n${renderExamples(examples)}`;
+  }
+  return `${usage}\n\n${renderExamples([
     ...(commands["serve"]?.examples.slice(0, 1) ?? []),
     ["leastwise demo", "See the difference a strategy makes"],
     ["leastwise help serve", "The flags of serve"],

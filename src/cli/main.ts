@@ -15,13 +15,13 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await dispatch(args);
   } catch (thrown) {
-    process.stderr.write(renderFailure(thrown, args[0]));
+    process.stderr.write(renderFailure(thrown, joinCommand(args)[0]));
     process.exitCode = exitCodeOf(thrown);
   }
 }
 
 async function dispatch(args: readonly string[]): Promise<void> {
-  const [name, ...rest] = args;
+  const [name, ...rest] = joinCommand(args);
   if (name === undefined) {
     // A missing command is a mistake: a container or unit file without one must not look finished.
     process.stderr.write(fitStream(await renderRootHelp(), process.stderr, process.env));
@@ -30,12 +30,13 @@ async function dispatch(args: readonly string[]): Promise<void> {
   }
   if (name === "--help" || name === "-h") return await printHelp(undefined);
   if (name === "--version" || name === "-v") return printVersion();
-  if (name === "help") return await printHelp(rest[0]);
+  if (name === "help") return await printHelp(joinCommand(rest)[0]);
   if (name.startsWith("-")) {
     const flags = ["--help", "--version"];
     const hint = didYouMean(name, flags) || "; flags follow the command, such as leastwise serve";
     throw new ConfigError([{ path: name, message: `unknown flag${hint}` }]);
   }
+  if (isGroup(name) && asksForHelp(rest)) return await printHelp(name);
   const { entry, command } = await loadCommand(name);
   if (asksForHelp(rest)) return await printHelp(name);
   const definitions = await resolveArgs(command);
@@ -44,9 +45,21 @@ async function dispatch(args: readonly string[]): Promise<void> {
   await runCommand(command, { rawArgs: rest });
 }
 
+/** `plugin check` is one command with a name of two words. */
+function joinCommand(args: readonly string[]): readonly string[] {
+  const [group, name, ...rest] = args;
+  if (group === undefined || !isGroup(group)) return args;
+  return name === undefined || name.startsWith("-") ? args : [`${group} ${name}`, ...rest];
+}
+
+function isGroup(name: string): boolean {
+  return commandNames.some((known) => known.startsWith(`${name} `));
+}
+
 async function printHelp(name: string | undefined): Promise<void> {
   let text: string;
   if (name === undefined || name.startsWith("-")) text = await renderRootHelp();
+  else if (isGroup(name)) text = await renderRootHelp(`${name} `);
   else {
     const { entry, command } = await loadCommand(name);
     text = await renderCommandHelp(name, entry, command);
@@ -57,15 +70,18 @@ async function printHelp(name: string | undefined): Promise<void> {
 async function loadCommand(name: string) {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!entry) {
-    const allowed = commandNames.join(", ");
-    throw new ConfigError([
-      {
-        path: name,
-        message: `unknown command, allowed ${allowed}${didYouMean(name, commandNames)}`,
-      },
-    ]);
+    throw new ConfigError([{ path: name, message: describeUnknown(name) }]);
   }
   return { entry, command: (await entry.load()).default as CommandDef<ArgsDef> };
+}
+
+function describeUnknown(name: string): string {
+  const [group = ""] = name.split(" ");
+  const siblings = commandNames.filter((known) => known.startsWith(`${group} `));
+  if (name === group && siblings.length > 0) return `is one of ${siblings.join(", ")}`;
+  const groups = new Set(commandNames.map((known) => known.split(" ")[0] ?? known));
+  const allowed = siblings.length > 0 ? siblings : [...groups];
+  return `unknown command, allowed ${allowed.join(", ")}${didYouMean(name, allowed)}`;
 }
 
 async function resolveArgs(command: CommandDef<ArgsDef>): Promise<ArgsDef> {

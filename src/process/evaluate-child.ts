@@ -5,6 +5,8 @@ import { ConfigError } from "../errors.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
 import { closeObjectPrototype } from "./object-prototype.ts";
+import type { TrialStep } from "./trial.ts";
+import { runTrial } from "./trial-child.ts";
 import type { EvaluatedStrategy, EvaluationJob, EvaluationReply } from "./evaluation.ts";
 
 /**
@@ -30,17 +32,18 @@ export async function runEvaluation(): Promise<void> {
   process.on("uncaughtException", refuseStray);
   process.on("unhandledRejection", refuseStray);
   // As in a worker, so that a strategy that adds to it is refused here.
-  if (job.kind === "strategy") closeObjectPrototype();
+  if (job.kind !== "config") closeObjectPrototype();
   reply({ kind: "started" });
   try {
-    reply({ kind: "done", value: await runJob(job) });
+    reply({ kind: "done", value: await runJob(job, (step) => reply({ kind: "step", step })) });
   } catch (thrown) {
     reply(describeEnd(thrown));
   }
 }
 
-async function runJob(job: EvaluationJob): Promise<unknown> {
+async function runJob(job: EvaluationJob, tell: (step: TrialStep) => void): Promise<unknown> {
   if (job.kind === "config") return await readConfigFile(job);
+  if (job.kind === "trial") return await runTrial(job, tell);
   const { strategy, tempDir } = job;
   const { module, sources } = await makeModule(strategy, tempDir);
   const description = await evaluateStrategy(module, strategy.options);

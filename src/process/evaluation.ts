@@ -2,6 +2,7 @@ import type { StrategyConfig } from "../config/config.ts";
 import type { ConfigFileRequest, LoadedConfigFile } from "../config/load.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
+import type { TrialJob, TrialStep } from "./trial.ts";
 import { orphanFreeEnvironment, selfCommand } from "./self.ts";
 
 /** Something that runs the user's code: done in a child process and never here. */
@@ -12,7 +13,8 @@ export type EvaluationJob =
       readonly strategy: StrategyConfig;
       /** Where a file's bundle is written to; it is imported from there later. */
       readonly tempDir: string;
-    };
+    }
+  | TrialJob;
 
 export interface EvaluatedStrategy {
   readonly module: StrategyModule;
@@ -24,6 +26,8 @@ export interface EvaluatedStrategy {
 /** What the child answers. */
 export type EvaluationReply =
   | { readonly kind: "started" }
+  /** The deadline begins anew. */
+  | { readonly kind: "step"; readonly step: TrialStep }
   | { readonly kind: "done"; readonly value: unknown }
   | {
       readonly kind: "refused";
@@ -39,10 +43,16 @@ export interface EvaluationOptions {
   readonly signal?: AbortSignal;
 }
 
+interface StepOptions {
+  /** What a trial tells on its way. */
+  readonly onStep?: (step: TrialStep) => void;
+}
+
 /** Where the user's code runs. */
 const LOOPS = {
   config: "at top level",
   strategy: "at top level, in create, or in score or pick",
+  trial: "in a method",
 } as const satisfies Record<EvaluationJob["kind"], string>;
 
 /** For the child's own start: on a machine that is busy, Bun may need its time. */
@@ -83,11 +93,11 @@ export async function evaluateStrategyConfig(
   )) as EvaluatedStrategy;
 }
 
-/** One child per job, gone when this returns: a loop, a leak or an open handle in it goes with it. */
-function evaluate(
+/** For jobs of other files; see `evaluateStrategyConfig`. One child per job, gone when this returns: a loop, a leak or an open handle in it goes with it. */
+export function evaluate(
   job: EvaluationJob,
   subject: string,
-  { deadlineMs = 5000, signal }: EvaluationOptions = {},
+  { deadlineMs = 5000, signal, onStep }: EvaluationOptions & StepOptions = {},
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const refuse = (message: string): void => reject(new ConfigError([{ path: subject, message }]));
@@ -104,7 +114,8 @@ function evaluate(
     serialization: "advanced",
     ipc(message: unknown) {
       if (!isReply(message)) return;
-      if (message.kind === "started") {
+      if (message.kind === "started" || message.kind === "step") {
+        if (message.kind === "step") onStep?.(message.step);
         const seconds = deadlineMs / 1000;
         arm(
           deadlineMs,
@@ -119,7 +130,13 @@ function evaluate(
     onExit(_child, code, signal) {
       const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
       // A reply sent just before the end may still be on its way.
-      setTimeout(() => refuse(`ended its process ${how} while it was loaded`), 50);
+      setTimeout(
+        () =>
+          refuse(
+            `ended its process ${how} while it was ${job.kind === "trial" ? "tried" : "loaded"}`,
+          ),
+        50,
+      );
     },
   });
   // A signal may end this process first, and an endless loop would not notice. Before the temporary
@@ -141,5 +158,5 @@ function evaluate(
 
 function isReply(message: unknown): message is EvaluationReply {
   if (typeof message !== "object" || message === null || !("kind" in message)) return false;
-  return ["started", "done", "refused", "broken"].includes(String(message.kind));
+  return ["started", "step", "done", "refused", "broken"].includes(String(message.kind));
 }

@@ -10,6 +10,19 @@ export function selfCommand(args: readonly string[]): string[] {
   return [existsSync(OWN_IMAGE) ? OWN_IMAGE : process.execPath, ...args];
 }
 
+/** A command of the Bun that this program carries within it; `bun` needs to be installed nowhere. */
+export interface BunCommand {
+  readonly command: readonly string[];
+  readonly env: Record<string, string | undefined>;
+}
+
+/** The Bun command line (`test`, `check`) in a child that does not outlive us. */
+export function bunCommand(args: readonly string[]): BunCommand {
+  // Bun's own switch for executables that it compiled.
+  const env = { ...orphanFreeEnvironment(), BUN_BE_BUN: "1" };
+  return { command: isCompiled() ? selfCommand(args) : [process.execPath, ...args], env };
+}
+
 /**
  * For a child that must not outlive us, even if we are killed and it is in an endless loop: Bun asks the
  * kernel for the parent's death signal (the flag `--no-orphans`, as a variable).

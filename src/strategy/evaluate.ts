@@ -26,16 +26,18 @@ export async function evaluateStrategy(
   };
 }
 
-/** Stops at the first size that shows a fault: a larger one would only show it again. */
-async function rehearse(
+/**
+ * A strategy at work with equal made-up backends. Throws ConfigError when it rejects its options or
+ * makes no strategy; the path is the place in the user's file.
+ */
+export async function createRehearsal(
   plugin: StrategyPlugin<unknown>,
   module: StrategyModule,
   options: unknown,
   size: number,
-): Promise<void> {
-  let rehearsal: Rehearsal;
+): Promise<Rehearsal> {
   try {
-    rehearsal = new Rehearsal({ plugin, options, weights: Array.from({ length: size }, () => 1) });
+    return new Rehearsal({ plugin, options, weights: Array.from({ length: size }, () => 1) });
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const path = await locate(thrown.cause, module);
@@ -44,6 +46,16 @@ async function rehearse(
       { cause: thrown.cause },
     );
   }
+}
+
+/** Stops at the first size that shows a fault: a larger one would only show it again. */
+async function rehearse(
+  plugin: StrategyPlugin<unknown>,
+  module: StrategyModule,
+  options: unknown,
+  size: number,
+): Promise<void> {
+  const rehearsal = await createRehearsal(plugin, module, options, size);
   rehearsal.run(10 * size);
   rehearsal.host.takeSnapshot();
   rehearsal.host.dispose();
@@ -70,6 +82,7 @@ async function faultProblems(
   return [...problems.values()];
 }
 
-async function locate(thrown: unknown, module: StrategyModule): Promise<string> {
+/** The place in the user's file, or the file. */
+export async function locate(thrown: unknown, module: StrategyModule): Promise<string> {
   return module.kind === "file" ? locateThrown(thrown, module) : module.name;
 }

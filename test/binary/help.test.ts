@@ -5,7 +5,7 @@ beforeAll(async () => {
   await leastwiseBinary();
 }, BUILD_TIMEOUT_MS);
 
-const commands = ["serve", "check", "demo", "status", "schema", "version"];
+const commands = ["serve", "check", "demo", "status", "plugin", "schema", "version"];
 
 test("--help names every sub-command", async () => {
   await using folder = await createBareFolder();

@@ -1,11 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
-import {
-  type BareFolder,
-  BUILD_TIMEOUT_MS,
-  createBareFolder,
-  leastwiseBinary,
-} from "../_support/binary.ts";
+import { BUILD_TIMEOUT_MS, createBareFolder, leastwiseBinary } from "../_support/binary.ts";
 import { createHostileFolder, isHarmed } from "../_support/hostile-folder.ts";
+import { startServing } from "../_support/serving.ts";
 
 beforeAll(async () => {
   await leastwiseBinary();
@@ -25,40 +21,6 @@ function startBackend(): Backend {
     url: `http://127.0.0.1:${server.port}`,
     [Symbol.asyncDispose]: () => server.stop(true),
   };
-}
-
-interface Serving extends AsyncDisposable {
-  readonly url: string;
-  /** As an operator does; resolves with the exit code. */
-  stop(): Promise<number>;
-}
-
-/** Starts it on free ports; the address it took is in the log line that says it is ready. */
-async function startServing(folder: BareFolder, ...args: string[]): Promise<Serving> {
-  const running = await folder.spawn([
-    "serve",
-    "--listen=127.0.0.1:0",
-    "--admin=127.0.0.1:0",
-    "--workers=2",
-    ...args,
-  ]);
-  const stop = async (): Promise<number> => {
-    running.kill("SIGTERM");
-    return await running.exited;
-  };
-  let log = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of running.stderr) {
-    log += decoder.decode(chunk, { stream: true });
-    const ready = /"message":"ready","listen":"([^"]+)"/.exec(log);
-    if (ready === null) continue;
-    return {
-      url: `http://${ready[1]}`,
-      stop,
-      [Symbol.asyncDispose]: async () => void (await stop()),
-    };
-  }
-  throw new Error(`ended before it was ready, exit code ${await running.exited}:\n${log}`);
 }
 
 test("a backend is answered through it from an empty folder with an empty PATH", async () => {

@@ -5,11 +5,14 @@ import { join } from "node:path";
 import { builtInNames, findBuiltIn } from "../../src/strategy/built-in.ts";
 import { Rehearsal } from "../../src/strategy/rehearsal.ts";
 import { strategySuite } from "../../src/strategy/suite.ts";
+import { folderWith } from "../_support/leastwise.ts";
 import { loadStrategyFile } from "../_support/strategy-file.ts";
 
 const root = join(import.meta.dir, "../..");
 const readme = await readFile(join(root, "plugins/README.md"), "utf8");
-const snippets = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((found) => found[1] ?? "");
+const code = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((found) => found[1] ?? "");
+const isTest = (snippet: string): boolean => snippet.includes('from "bun:test"');
+const snippets = code.filter((snippet) => !isTest(snippet));
 /** What the text says of each snippet's options. */
 const options: Readonly<Record<string, unknown>> = {
   "prefer-label": { label: "ssd" },
@@ -96,6 +99,19 @@ describe("the snippets of plugins/README.md", () => {
     const later = Array.from({ length: 10 }, () => rehearsal.pick().backend);
     expect(later.filter((backend) => backend === failed).length).toBe(5);
   });
+});
+
+test("the test in plugins/README.md passes beside the strategy that it is about", async () => {
+  const tests = code.filter(isTest);
+  expect(tests).toHaveLength(1);
+  const strategy = snippets.find((snippet) => snippet.includes('name: "forgive-slowly"')) ?? "";
+  await using folder = await folderWith({
+    "forgive-slowly.ts": strategy,
+    "forgive-slowly.test.ts": tests[0] ?? "",
+  });
+  const { exitCode, stderr } = await folder.run(["plugin", "test"]);
+  expect(exitCode, stderr).toBe(0);
+  expect(stderr).toContain("a reset is forgiven after half a second");
 });
 
 test("plugins/README.md names every built-in strategy", () => {

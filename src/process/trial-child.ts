@@ -1,0 +1,70 @@
+import { bundleModule } from "../config/bundle.ts";
+import { ConfigError } from "../errors.ts";
+import { checkConformance } from "../strategy/conformance.ts";
+import { createRehearsal, evaluateStrategy, locate } from "../strategy/evaluate.ts";
+import { loadPlugin, versionOf } from "../strategy/load.ts";
+import type { StrategyModule } from "../strategy/module.ts";
+import { measurePick } from "../strategy/pick-speed.ts";
+import type { TrialJob, TrialStep } from "./trial.ts";
+
+/** What a pick is measured with; longer than a rule needs it, because the numbers are shown. */
+const ROUND_NS = 20e6;
+
+/** The child's side of `trials.ts`. Runs the user's code. Throws ConfigError when it cannot be loaded. */
+export async function runTrial(
+  job: TrialJob,
+  tell: (step: TrialStep) => void,
+): Promise<readonly number[]> {
+  const module = await makeModule(job);
+  const plugin = await loadPlugin(module);
+  const { options } = job.strategy;
+  (await createRehearsal(plugin, module, options, 1)).host.dispose();
+  const source = module.kind === "file" ? module.source : "built-in";
+  tell({ loaded: { name: plugin.name, version: versionOf(module), source } });
+
+  const nowNs = (): number => Bun.nanoseconds();
+  if (job.task === "bench") {
+    return job.candidates.map((candidates) =>
+      measurePick({ plugin, options, candidates, nowNs, roundNs: ROUND_NS }),
+    );
+  }
+  const { specifier } = job;
+  await checkConformance({
+    plugin,
+    options,
+    specifier,
+    nowNs,
+    locate: (thrown) => locate(thrown, module),
+    async onBegin(rule) {
+      tell({ begins: rule });
+      // A turn of the event loop, in which the message goes out: the rule may never end.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    onEnd: (ended) => tell({ ended }),
+  });
+  const rule = "is accepted by leastwise serve";
+  tell({ begins: rule });
+  tell({ ended: { rule, ...(await findRefusal(module, options)), test: null } });
+  return [];
+}
+
+/** The trial that `serve` does, which also hears what an async hook threw. */
+async function findRefusal(
+  module: StrategyModule,
+  options: unknown,
+): Promise<{ readonly ok: boolean; readonly explanation: string | null }> {
+  try {
+    await evaluateStrategy(module, options);
+    return { ok: true, explanation: null };
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const lines = thrown.problems.map(({ path, message }) => `${path}: ${message}`);
+    return { ok: false, explanation: lines.join("\n") };
+  }
+}
+
+async function makeModule({ strategy, tempDir }: TrialJob): Promise<StrategyModule> {
+  if (strategy.kind === "built-in") return { kind: "built-in", name: strategy.name };
+  const { path, version } = await bundleModule(strategy.file, tempDir);
+  return { kind: "file", source: strategy.file, path, version };
+}

@@ -1,0 +1,25 @@
+import type { StrategyConfig } from "../config/config.ts";
+import type { RuleReport } from "../strategy/conformance.ts";
+import type { StrategyDescription } from "../strategy/module.ts";
+
+/** Longer work with a strategy than loading it; plain data for the child that does it. */
+export type TrialJob = {
+  readonly kind: "trial";
+  readonly strategy: StrategyConfig;
+  /** Where a file's bundle is written to. */
+  readonly tempDir: string;
+} & TrialTask;
+
+export type TrialTask =
+  | {
+      readonly task: "conformance";
+      /** What a test beside the strategy imports: `./mine.ts`. */
+      readonly specifier: string;
+    }
+  | { readonly task: "bench"; readonly candidates: readonly number[] };
+
+/** Told while the work goes on: a strategy may loop before its end. */
+export type TrialStep =
+  | { readonly loaded: StrategyDescription }
+  | { readonly begins: string }
+  | { readonly ended: RuleReport };

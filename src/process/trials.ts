@@ -1,0 +1,84 @@
+import type { StrategyConfig } from "../config/config.ts";
+import { ConfigError, type Problem } from "../errors.ts";
+import type { RuleReport } from "../strategy/conformance.ts";
+import type { StrategyDescription } from "../strategy/module.ts";
+import { evaluate } from "./evaluation.ts";
+import type { TrialStep, TrialTask } from "./trial.ts";
+
+/** For each rule: thousands of picks and a search for the shortest history, on a machine that is busy. */
+const DEADLINE_MS = 20_000;
+/** Ten thousand candidates are scanned for a while until their time is known. */
+const BENCH_DEADLINE_MS = 120_000;
+
+export interface Conformance {
+  /** Null when the strategy could not be loaded. */
+  readonly description: StrategyDescription | null;
+  /** Why it could not be loaded; empty when it was. */
+  readonly problems: readonly Problem[];
+  /** As far as it came; a rule at which the strategy looped or ended its process is broken. */
+  readonly rules: readonly RuleReport[];
+}
+
+/** Every rule that a strategy is to keep, in a child. */
+export async function tryConformance(
+  strategy: StrategyConfig,
+  tempDir: string,
+  specifier: string,
+  deadlineMs: number = DEADLINE_MS,
+): Promise<Conformance> {
+  let description: StrategyDescription | null = null;
+  let current = "";
+  const rules: RuleReport[] = [];
+  const onStep = (step: TrialStep): void => {
+    if ("loaded" in step) description = step.loaded;
+    else if ("begins" in step) current = step.begins;
+    else rules.push(step.ended);
+  };
+  try {
+    await runTask(strategy, tempDir, { task: "conformance", specifier }, { deadlineMs, onStep });
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    if (description === null) return { description, problems: thrown.problems, rules };
+    const explanation = thrown.problems.map(({ message }) => message).join("; ");
+    rules.push({ rule: current, ok: false, explanation, test: null });
+  }
+  return { description, problems: [], rules };
+}
+
+export interface Bench {
+  readonly description: StrategyDescription;
+  /** Nanoseconds per pick, one for each number of candidates. */
+  readonly nsPerPick: readonly number[];
+}
+
+/**
+ * How long picks take, in a child of its own: what ran before in the same process decides how fast a
+ * call is.
+ *
+ * @throws {ConfigError} when the strategy cannot be loaded, loops, or ends its process.
+ */
+export async function tryBench(
+  strategy: StrategyConfig,
+  tempDir: string,
+  candidates: readonly number[],
+): Promise<Bench> {
+  let description: StrategyDescription | null = null;
+  const onStep = (step: TrialStep): void => {
+    if ("loaded" in step) description = step.loaded;
+  };
+  const task = { task: "bench", candidates } as const;
+  const limits = { deadlineMs: BENCH_DEADLINE_MS, onStep };
+  const nsPerPick = (await runTask(strategy, tempDir, task, limits)) as readonly number[];
+  if (description === null) throw new Error("the child did not say what it loaded");
+  return { description, nsPerPick };
+}
+
+async function runTask(
+  strategy: StrategyConfig,
+  tempDir: string,
+  task: TrialTask,
+  limits: { readonly deadlineMs: number; readonly onStep: (step: TrialStep) => void },
+): Promise<unknown> {
+  const subject = strategy.kind === "file" ? strategy.file : strategy.name;
+  return await evaluate({ kind: "trial", strategy, tempDir, ...task }, subject, limits);
+}
