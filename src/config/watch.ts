@@ -43,6 +43,8 @@ interface WatchedFolder {
 /** Of changes that never end, such as a log that is written beside the files. */
 const LONGEST_SETTLE_MS = 1000;
 const SOURCE = /\.([cm]?[jt]s|json[c5]?|ya?ml|toml)$/;
+/** Of what is compared by its content; of a larger file the time of writing must do. */
+const MOST_BYTES = 16 * 2 ** 20;
 /** As many links in a row as the system follows. */
 const MOST_LINKS = 40;
 
@@ -195,6 +197,9 @@ function filesIn(folder: string): string[] {
 
 function hashOf(file: string): string | null {
   try {
+    // Reading a pipe could take for ever, and a device has no end.
+    const status = statSync(file);
+    if (!status.isFile() || status.size > MOST_BYTES) return `${status.size} ${status.mtimeMs}`;
     // Where it is, too: what it imports is looked for there, and may be another although it is the same.
     return createHash("sha256")
       .update(realpathSync(file))

@@ -109,7 +109,11 @@ export class Reloads {
 }
 
 function problemsOf(thrown: unknown): readonly Problem[] {
-  if (thrown instanceof ConfigError) return thrown.problems;
+  if (thrown instanceof ConfigError) {
+    // The user's code can have its process refuse without a word.
+    if (thrown.problems.length > 0) return thrown.problems;
+    return [{ path: "leastwise", message: "refused without a reason" }];
+  }
   if (thrown instanceof RuntimeError) return [{ path: "leastwise", message: thrown.message }];
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return [{ path: "a bug of leastwise, not of your configuration", message: stack }];

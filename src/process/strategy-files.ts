@@ -11,6 +11,9 @@ import { dirname, join } from "node:path";
 import { RuntimeError } from "../errors.ts";
 import type { PlannedStrategy } from "./messages.ts";
 
+/** Of one bundle. */
+const MOST_BYTES = 64 * 2 ** 20;
+
 /**
  * The bundles that workers import, kept in memory as well: what cleans temp folders must not be
  * able to keep a dead worker from being replaced.
@@ -25,7 +28,7 @@ export class StrategyFiles {
     for (const { module } of strategies) {
       if (module.kind !== "file") continue;
       const { path } = module;
-      this.#texts.set(path, before.get(path) ?? readFileSync(path, "utf8"));
+      this.#texts.set(path, before.get(path) ?? readBundle(path));
       // The bundler's; it keeps others from having a say when the bundle is imported.
       const settings = join(dirname(path), "tsconfig.json");
       const text = before.get(settings);
@@ -57,6 +60,17 @@ export class StrategyFiles {
       if (!existsSync(path)) writeFileSync(path, text, { flag: "wx", mode: 0o600 });
     }
   }
+}
+
+/** The path is the answer of a process in which the user's code ran: a pipe would hold the master for ever. */
+function readBundle(path: string): string {
+  const { size } = lstatSync(path);
+  if (!lstatSync(path).isFile() || size > MOST_BYTES) {
+    throw new RuntimeError(
+      `${path}: a bundle is a regular file of at most ${MOST_BYTES >> 20} MiB`,
+    );
+  }
+  return readFileSync(path, "utf8");
 }
 
 function refuseForeign(folder: string): void {

@@ -42,6 +42,8 @@ export const BEAT_MS = 100;
 const LOOK_MS = 125;
 /** Of the time without a beat, this share must have been computed: the rest may have been waited for a processor. */
 const COMPUTED_SHARE = 1 / 4;
+/** In /proc, by a signal. */
+const STOPPED = "T";
 /** A call into a strategy that sleeps, as `Bun.sleepSync` does, is given so many times as long. */
 const SLEEP_FACTOR = 5;
 
@@ -118,7 +120,7 @@ export class Watchdog {
     const quietMs = Math.round(silence.quietMs);
     const computedMs =
       (usages.cpuOf(worker.pid) ?? 0) - (silence.cpuMs ?? Number.POSITIVE_INFINITY);
-    if (computedMs >= watchdogMs * COMPUTED_SHARE) {
+    if (computedMs >= silence.quietMs * COMPUTED_SHARE) {
       const text = `computes without a break for ${quietMs} ms, and watchdog allows ${watchdogMs} ms`;
       return { kind: "computes", text };
     }
@@ -135,7 +137,8 @@ export class Watchdog {
     if (beats === 0) return null;
     const sleeping = memory.state === "S" && pulse.call !== null;
     const silence = this.#silences.get(worker);
-    if (silence?.beats !== beats) {
+    // While it is stopped nothing counts, and afterwards it has as much time as any other.
+    if (silence?.beats !== beats || memory.state === STOPPED) {
       this.#silences.set(worker, { beats, quietMs: 0, cpuMs: null, sleeping: true });
       return null;
     }

@@ -131,6 +131,18 @@ describe("a change of a watched file is noticed once", () => {
     expect(await back).toBe(1);
   });
 
+  test("when a pipe takes its place, which nobody may wait for, and when it is a file again", async () => {
+    watch.update({ files: [file], incomplete: false });
+    const piped = noticed();
+    unlinkSync(file);
+    Bun.spawnSync(["mkfifo", file]);
+    expect(await piped).toBe(1);
+    const back = noticed();
+    unlinkSync(file);
+    writeFileSync(file, "two");
+    expect(await back).toBe(1);
+  });
+
   test("although a log beside it is written all the time", async () => {
     watch.update({ files: [file], incomplete: false });
     const told = noticed();

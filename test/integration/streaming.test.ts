@@ -16,6 +16,7 @@ const IN_FLIGHT_BYTES = 32 * 2 ** 20;
 
 const source = startSource(GIB);
 const smaller = startSource(SMALLER);
+const first = startSource(SMALLER);
 const sink = startSink();
 const reader = startFakeBackend({ answerAt: "head" });
 let proxy: Proxy;
@@ -26,23 +27,29 @@ beforeAll(async () => {
       pools: {
         down: { backends: [source.url], health: false },
         smaller: { backends: [smaller.url], health: false },
+        first: { backends: [first.url], health: false },
         reader: { backends: [reader.url], health: false },
         up: { backends: [sink.url], health: false, body: { max: "2GiB" } },
       },
       routes: [
         { path: "/down/*", pool: "down" },
         { path: "/smaller/*", pool: "smaller" },
+        { path: "/first/*", pool: "first" },
         { path: "/reader/*", pool: "reader" },
         { pool: "up" },
       ],
       workers: 1,
     },
   });
+  // The first answer brings in code and buffers that stay: what counts is what a large one takes beyond.
+  const client = await connectRaw(proxy.port, { keep: false });
+  client.send("GET /first/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  await client.closed;
 }, BUILD_TIMEOUT_MS);
 
 afterAll(async () => {
   await proxy.stop();
-  for (const each of [source, smaller, sink, reader]) each.stop();
+  for (const each of [source, smaller, first, sink, reader]) each.stop();
 });
 
 /** Resident bytes of the worker, now and at most since `reset`. */

@@ -67,6 +67,13 @@ describe("reloads", () => {
     expect((await refused).problems).toEqual([{ path: "leastwise", message: "no room" }]);
   });
 
+  test("that are refused without a word are refused all the same", async () => {
+    const failing = reloads.request("SIGHUP");
+    begun[0]?.reject(new ConfigError([]));
+    const problems = [{ path: "leastwise", message: "refused without a reason" }];
+    expect(await failing).toMatchObject({ ok: false, problems });
+  });
+
   test("that meet a bug of ours are told with its stack, and the next one runs", async () => {
     const broken = reloads.request("SIGHUP");
     const next = reloads.request("again");

@@ -53,6 +53,14 @@ describe("the strategies' files", () => {
     expect(readFileSync(join(folder, "tsconfig.json"), "utf8")).toBe("{}");
   });
 
+  test("are no pipes, for which the master would wait for ever", () => {
+    const pipe = join(folder, "pipe.mjs");
+    Bun.spawnSync(["mkfifo", pipe]);
+    const description = { name: "mine", version: "abc", source: "/mine.ts" };
+    const module = { kind: "file", source: "/mine.ts", path: pipe, version: "abc" } as const;
+    expect(() => files.keep([{ module, description }])).toThrow("a bundle is a regular file");
+  });
+
   test("are all that is left of the bundles that edits have made", () => {
     for (const name of ["mine-old.mjs", "leastwise-config-ts-1.mjs"]) {
       writeFileSync(join(folder, name), "export default 2");

@@ -73,6 +73,16 @@ describe("a worker is well", () => {
     expect(causes).toEqual([]);
   });
 
+  test("when it was stopped for long, and then works off what has come meanwhile", async () => {
+    doing = { beats: false, cpuShare: 0, state: "T" };
+    await clock.pass(10_000);
+    doing = { beats: false, cpuShare: 1, state: "R" };
+    await clock.pass(600);
+    doing = { beats: true, cpuShare: 0.01, state: "S" };
+    await clock.pass(2000);
+    expect(causes).toEqual([]);
+  });
+
   test("when it gets hardly any processor", async () => {
     await clock.pass(1000);
     doing = { beats: false, cpuShare: 0.02, state: "R" };
