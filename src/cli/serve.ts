@@ -36,6 +36,9 @@ export default defineCommand({
         cpus: countCpus(),
       };
       const files = new Set<string>();
+      // Its default action would end the start; what it asks for is under way.
+      const ignore = (): void => log.info("SIGHUP is ignored: the start is under way");
+      process.on("SIGHUP", ignore);
       const running = runMaster({
         provisioned: await provision({ ...input, onFile: (file) => files.add(file) }),
         provision: (more) => provision({ ...input, ...more }),
@@ -43,6 +46,7 @@ export default defineCommand({
         watch: watch ? files : null,
         log,
       });
+      process.off("SIGHUP", ignore);
       // It listens for signals by now: one in between would find nobody and leave the folder behind.
       handOver();
       return running;

@@ -72,8 +72,9 @@ export async function readConfigFile(request: ConfigFileRequest): Promise<Loaded
   if (extname(file) === ".jsonc") await parseJson(file);
   const { data, problems } = toPlainData(loaded.config);
   if (problems.length > 0) throw new ConfigError(problems, { file });
-  const passedOver = named === null ? findOthers(file) : [];
-  const sources = new Set([named ?? file, ...(importer.sources ?? [file])]);
+  const name = named ?? nameIn(request.cwd, found);
+  const passedOver = named === null ? findOthers(name) : [];
+  const sources = new Set([name, ...(importer.sources ?? [file])]);
   return { file, raw: data, sources: [...sources], passedOver };
 }
 
@@ -85,6 +86,14 @@ export async function readConfigFile(request: ConfigFileRequest): Promise<Loaded
 function withoutInnerLinks(found: string, named: string): string {
   if (!existsSync(named) || realpathSync(named) !== found) return found;
   return found.startsWith(join(realpathSync(dirname(named)), sep)) ? named : found;
+}
+
+/** By what name it was found: c12 follows links, and a link can be swapped for another. */
+function nameIn(folder: string, found: string): string {
+  const names = [...scripts, ...dataFormats].map((extension) =>
+    join(folder, `leastwise.config${extension}`),
+  );
+  return names.find((name) => existsSync(name) && realpathSync(name) === found) ?? found;
 }
 
 function findOthers(file: string): string[] {

@@ -30,8 +30,8 @@ export interface WatchedFiles {
 interface Look {
   /** Hash by file; null: it cannot be read. */
   readonly contents: ReadonlyMap<string, string | null>;
-  /** Scripts and config files in the watched folders, each with when it was written. */
-  readonly around: string;
+  /** Scripts and config files in the watched folders, each with when it was written; null: nobody has looked yet. */
+  readonly around: string | null;
 }
 
 interface WatchedFolder {
@@ -59,7 +59,7 @@ export class FileWatch {
   readonly #folders = new Map<string, WatchedFolder>();
   readonly #poll: ReturnType<typeof setInterval>;
   #watched: WatchedFiles = { files: [], incomplete: false };
-  #last: Look = { contents: new Map(), around: "" };
+  #last: Look = { contents: new Map(), around: null };
   #settling: { readonly timer: ReturnType<typeof setTimeout>; readonly sinceMs: number } | null =
     null;
 
@@ -76,10 +76,11 @@ export class FileWatch {
     this.#watchFolders();
     const now = this.#look();
     const before = this.#last;
-    const contents = [...now.contents].map(
-      ([file, hash]) => [file, before.contents.get(file) ?? hash] as const,
-    );
-    this.#last = { contents: new Map(contents), around: before.around || now.around };
+    const contents = [...now.contents].map(([file, hash]) => {
+      const known = before.contents.get(file);
+      return [file, known === undefined ? hash : known] as const;
+    });
+    this.#last = { contents: new Map(contents), around: before.around ?? now.around };
     if (this.#differs(now)) this.#settle();
   }
 

@@ -3,6 +3,7 @@ import type { ConfigFileRequest, LoadedConfigFile } from "../config/load.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 import type { TrialJob, TrialStep } from "./trial.ts";
+import { isProblem } from "./messages.ts";
 import { orphanFreeEnvironment, selfCommand } from "./self.ts";
 
 /** Something that runs the user's code: done in a child process and never here. */
@@ -124,7 +125,10 @@ export function evaluate(
       } else if (message.kind === "done") resolve(message.value);
       else if (message.kind === "refused") {
         const { problems, file } = message;
-        reject(new ConfigError(problems, { file }));
+        // The user's code can send this in our name.
+        if (!Array.isArray(problems) || problems.length === 0 || !problems.every(isProblem)) {
+          refuse("was refused without a reason");
+        } else reject(new ConfigError(problems, { file }));
       } else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
     },
     onExit(_child, code, signal) {

@@ -70,6 +70,8 @@ export class Master {
   readonly #listen = new ListenAddresses();
   /** What is in force. */
   #running: Provisioned;
+  /** A reload's plan is on its way to the workers. */
+  #changing = false;
   #generation = 1;
   #adminAddress: SocketAddress;
   #admin: { stop(): void } | null = null;
@@ -137,7 +139,8 @@ export class Master {
     this.#watch = new WorkerWatch({
       workers: () => this.#workers.living,
       pulseOf: (column) => pulse(this.#memory.view, column),
-      strategies: () => this.#running.strategies,
+      // While another plan is being brought into force, a worker may have died of either.
+      strategies: () => (this.#changing ? {} : this.#running.strategies),
       limits: () => this.#running.config,
       seal: (strategy) => this.#workers.tell({ type: "seal", strategy }),
       usages: processUsages,
@@ -295,9 +298,14 @@ export class Master {
     // Until all have the new one, a worker that dies is replaced by one with the old.
     const kept = Object.values(before.strategies);
     this.#files.keep([...kept, ...Object.values(strategies)]);
-    await this.#workers.apply(plan);
+    this.#changing = true;
+    try {
+      await this.#workers.apply(plan);
+      this.#running = loaded;
+    } finally {
+      this.#changing = false;
+    }
     addresses.commit();
-    this.#running = loaded;
     this.#rows.committed(config.pools);
     this.#supervisors.update(config.pools, plan.rows);
   }

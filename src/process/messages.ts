@@ -185,7 +185,7 @@ function isReport(value: unknown): boolean {
   );
 }
 
-function isProblem(value: unknown): boolean {
+export function isProblem(value: unknown): boolean {
   return (
     isRecord(value) && typeof value["path"] === "string" && typeof value["message"] === "string"
   );

@@ -19,18 +19,23 @@ export interface RecyclingOptions<Place> {
 /** Replaces workers that are well, one after the other. */
 export class Recycling<Place extends RecycledPlace> {
   readonly #options: RecyclingOptions<Place>;
-  #running: Promise<void> | null = null;
+  #running: { readonly whole: boolean; readonly done: Promise<void> } | null = null;
 
   constructor(options: RecyclingOptions<Place>) {
     this.#options = options;
   }
 
-  /** Who asks while this is under way gets its outcome. Throws what `replace` throws, and leaves the rest alone. */
-  recycle(places: readonly Place[] = this.#options.places()): Promise<void> {
-    this.#running ??= this.#recycleEach(places).finally(() => {
-      this.#running = null;
+  /**
+   * All of them. Who asks while this is under way gets its outcome. Throws what `replace` throws, and leaves the rest
+   * alone.
+   */
+  recycle(): Promise<void> {
+    if (this.#running?.whole) return this.#running.done;
+    const before = this.#running?.done.catch(() => {});
+    return this.#run(true, async () => {
+      await before;
+      await this.#recycleEach(this.#options.places());
     });
-    return this.#running;
   }
 
   /** Those that hold too many strategies that this plan, which is in force, has no use for. */
@@ -44,9 +49,17 @@ export class Recycling<Place extends RecycledPlace> {
       workers: full.map(({ index }) => index).join(", "),
       modules: Math.max(...full.map(({ worker }) => worker.modules.count)),
     });
-    this.recycle(full).catch((error: unknown) => {
-      if (!(error instanceof RuntimeError)) throw error;
-      log.error("recycling ended early", { reason: error.message });
+    this.#run(false, () => this.#recycleEach(full)).catch((error: unknown) => {
+      const reason = error instanceof RuntimeError ? error.message : String(error);
+      log.error("recycling ended early", { reason });
+    });
+  }
+
+  #run(whole: boolean, recycle: () => Promise<void>): Promise<void> {
+    const running = { whole, done: recycle() };
+    this.#running = running;
+    return running.done.finally(() => {
+      if (this.#running === running) this.#running = null;
     });
   }
 

@@ -3,6 +3,7 @@ import type { LogFields, Logger } from "../log.ts";
 /** Lines about one backend within a window; what comes after is counted. */
 const MOST = 5;
 const WINDOW_MS = 60_000;
+const MOST_WINDOWS = 1000;
 
 interface Window {
   sinceMs: number;
@@ -45,6 +46,7 @@ export class TransitionLog {
     const nowMs = this.#now();
     let window = this.#windows.get(backend);
     if (window === undefined) {
+      if (this.#windows.size >= MOST_WINDOWS) this.#forget(nowMs);
       window = { sinceMs: nowMs, lines: 0, unsaid: 0 };
       this.#windows.set(backend, window);
     } else if (nowMs - window.sinceMs >= WINDOW_MS) {
@@ -52,5 +54,12 @@ export class TransitionLog {
       window.lines = 0;
     }
     return window;
+  }
+
+  /** Reloads may bring other backends every day. */
+  #forget(nowMs: number): void {
+    for (const [backend, { sinceMs, unsaid }] of this.#windows) {
+      if (nowMs - sinceMs >= WINDOW_MS && unsaid === 0) this.#windows.delete(backend);
+    }
   }
 }

@@ -139,7 +139,15 @@ export class WorkerHandle {
   }
 
   #ask(key: string, message: ToWorker): Promise<PhaseAnswer | null> {
-    return this.#await(this.#phase, key, PHASE_TIMEOUT_MS, message, () => this.kill());
+    return this.#await(this.#phase, key, PHASE_TIMEOUT_MS, message, () => {
+      this.#options.log.error("a worker did not answer in time and is ended", {
+        worker: this.index,
+        pid: this.pid,
+        phase: key,
+        seconds: PHASE_TIMEOUT_MS / 1000,
+      });
+      this.kill();
+    });
   }
 
   #await<Key, Answer>(

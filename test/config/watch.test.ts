@@ -211,6 +211,15 @@ describe("after a load that failed", () => {
   });
 });
 
+test("a file that was gone at a load and came back before the next look is a change", async () => {
+  unlinkSync(file);
+  watch.update({ files: [file], incomplete: false });
+  const told = noticed();
+  writeFileSync(file, "one");
+  watch.update({ files: [file], incomplete: false });
+  expect(await told).toBe(1);
+});
+
 test("what changes between two loads' looks is not lost", async () => {
   watch.update({ files: [file], incomplete: false });
   const told = noticed();

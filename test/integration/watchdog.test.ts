@@ -260,6 +260,31 @@ describe("a strategy that ended two workers", () => {
   });
 });
 
+test("a new version that loops in a timer is quarantined, and the one before can be loaded again", async () => {
+  const good = strategy("return 1;");
+  const front = await start(good);
+  const before = (await front.pools())[0]?.strategy.version ?? "none";
+  const loop = 'if (process.argv.includes("__worker")) setTimeout(() => { for (;;); }, 0);';
+  const bad = good.replace(
+    "create: (env) => ({",
+    `create: (env) => (armed = () => { ${loop} }, armed(), {`,
+  );
+  writeFileSync(join(front.folder, "bad.ts"), bad);
+  await front.reload();
+  await front.until("the new version quarantined", ([pool]) => pool?.strategy.quarantined === true);
+  writeFileSync(join(front.folder, "bad.ts"), good);
+  expect(await front.reload()).toMatchObject({ ok: true, problems: [] });
+  const [pool] = await front.pools();
+  expect(pool?.strategy).toMatchObject({ quarantined: false, version: before });
+  const sealed = front
+    .log()
+    .split("\n")
+    .filter((line) => line.includes("strategy quarantined"));
+  expect(sealed.map((line) => line.includes(before))).toEqual([false]);
+  await whole(front);
+  expect(await ask(front, "/bad")).toStartWith("HTTP/1.1 200 ");
+}, 60_000);
+
 describe("a strategy that only workers cannot load", () => {
   const IN_WORKERS = 'if (process.argv.includes("__worker"))';
 

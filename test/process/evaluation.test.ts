@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../../src/errors.ts";
 import { evaluateConfigFile, evaluateStrategyConfig } from "../../src/process/evaluation.ts";
@@ -31,6 +32,15 @@ test("a config comes back as plain data, with the file it was found in", async (
   );
 });
 
+test("a config that is a link is known by its own name, too, and is not beside itself", async () => {
+  await using folder = await folderWith({ "a.ts": "export default {};" });
+  const name = join(folder.path, "leastwise.config.ts");
+  symlinkSync("a.ts", name);
+  const loaded = await evaluateConfigFile({ cwd: folder.path, tempDir: join(folder.path, "out") });
+  expect(loaded?.sources).toContain(name);
+  expect(loaded?.passedOver).toEqual([]);
+});
+
 test("a folder without a config file gives nothing", async () => {
   await using folder = await folderWith({});
   expect(await evaluateConfigFile({ cwd: folder.path, tempDir: folder.path })).toBeNull();
@@ -47,6 +57,16 @@ describe("code that does not let go is ended with its process", () => {
       "a promise that is never kept",
       "await new Promise(() => setInterval(() => {}, 1000));",
       "did not finish within 0.3 s",
+    ],
+    [
+      "a refusal without a reason, sent in our name",
+      'process.send({ kind: "refused", problems: [], file: null }); await Bun.sleep(10_000);',
+      "was refused without a reason",
+    ],
+    [
+      "a refusal that is none, sent in our name",
+      'process.send({ kind: "refused" }); await Bun.sleep(10_000);',
+      "was refused without a reason",
     ],
     ["an exit", "process.exit(7);", "ended its process with exit code 7"],
     ["a kill", 'process.kill(process.pid, "SIGKILL");', "ended its process by signal SIGKILL"],
