@@ -56,8 +56,7 @@ const ERROR: SpanStatus = { code: SpanStatusCode.ERROR };
 
 /**
  * A span while it is recorded, and afterwards what the SDK's processors and exporters read. The SDK's
- * own checks each value that it is given and copies it twice, which is half of what a trace costs; all
- * values here are ours or have been checked.
+ * own checks and copies each value that it is given; all values here are ours or have been checked.
  */
 export class RecordedSpan implements ReadableSpan {
   name: string;

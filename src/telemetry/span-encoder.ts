@@ -64,8 +64,7 @@ export class SpanEncoder implements ISerializer<ReadableSpan[], IExportTraceServ
   }
 
   /**
-   * At its end, when all of it is at hand: half a thousand spans later its parts would have to be
-   * looked for in memory, and the garbage collector would have gone over them again and again.
+   * At its end, so that what waits for its export is known to the byte and can be bounded.
    *
    * Returns how many bytes it takes. Nothing has changed when they are more than `room`.
    */

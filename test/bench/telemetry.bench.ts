@@ -2,7 +2,7 @@
  * `bun run bench:telemetry`: what telemetry costs. CPU time of each proxied request, of the compiled
  * leastwise with traces off, sampled at 1 % and at 100 %, beside a build of it in which nobody listens to
  * the request path at all (no metrics, no access log, no traces). Spans go to a receiver that takes
- * everything. Rounds are interleaved, the ratio is that of medians within one run. Flags: --rounds, --requests
+ * everything. Rounds are interleaved, the ratio is the median of the rounds' ratios. Flags: --rounds, --requests
  * (of each round), --connections, --json.
  */
 import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
