@@ -29,6 +29,8 @@ export class BoundedExporter {
   readonly #waiting: Part[] = [];
   #sending = 0;
   #sendingBytes = 0;
+  /** Told when nothing waits or is being sent any more. */
+  readonly #onIdle: (() => void)[] = [];
 
   constructor(exporter: SpanExporter, watch: ExportWatch) {
     this.#exporter = exporter;
@@ -54,8 +56,14 @@ export class BoundedExporter {
     this.#advance();
   }
 
-  shutdown(): Promise<void> {
-    return this.#exporter.shutdown();
+  /** After all that it was given: the SDK's processor waits only for what it gives in its own shutdown. */
+  async shutdown(): Promise<void> {
+    if (this.#sending > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onIdle.push(resolve);
+      await promise;
+    }
+    await this.#exporter.shutdown();
   }
 
   #advance(): void {
@@ -79,6 +87,7 @@ export class BoundedExporter {
       }
       onEnd();
       this.#advance();
+      if (this.#sending === 0) for (const tell of this.#onIdle.splice(0)) tell();
     };
     try {
       this.#exporter.export(spans, done);

@@ -313,6 +313,23 @@ test("a stop delivers what waits, also when it is many batches and the collector
   expect(lines(proxy, /export/)).toEqual([]);
 });
 
+test("a stop delivers also what was being sent when it began", async () => {
+  const receiver = opened(new OtlpReceiver());
+  receiver.delayMs = 250;
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+    OTEL_BSP_SCHEDULE_DELAY: "600000",
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "20",
+  });
+  const requests = 250;
+  await load(proxy, requests);
+  // What has ended 200 ms after the first span is sent then, in several rounds of 250 ms.
+  await until("the first export", () => receiver.exports.length > 0);
+  expect(await proxy.stop()).toBe(0);
+  expect(await receiver.spans(1)).toHaveLength(requests * 2);
+  expect(lines(proxy, /export/)).toEqual([]);
+});
+
 test("a stop gives the access log and the spans their time at once, not one after the other", async () => {
   const { port } = await tcpServer((socket) => socket.on("data", () => {}));
   const folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
