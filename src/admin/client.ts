@@ -38,11 +38,7 @@ export async function askAdmin(
   try {
     answer = await request(target, path, method, timeoutMs);
   } catch (cause) {
-    const reason =
-      cause instanceof Error && cause.name === "TimeoutError"
-        ? `no answer from ${where} within ${timeoutMs / 1000} s`
-        : `nobody answers at ${where}: is leastwise running, and is this its admin address (--admin)?`;
-    throw new RuntimeError(reason, { cause });
+    throw new RuntimeError(describeFailure(cause, where, { method, timeoutMs }), { cause });
   }
   const { status, type, text } = answer;
   const value = parseJson(text);
@@ -54,6 +50,22 @@ export async function askAdmin(
     throw new RuntimeError(`${where} is no admin address of leastwise (${what})`);
   }
   throw new RuntimeError(`${where} answered ${status}: ${message}${hint(target, status)}`);
+}
+
+function describeFailure(
+  cause: unknown,
+  where: string,
+  { method, timeoutMs }: Required<Pick<AdminQuestion, "method" | "timeoutMs">>,
+): string {
+  const { name, code } = cause as { name?: unknown; code?: unknown };
+  const undecided =
+    method === "POST" ? " What was asked may have been done: leastwise status shows." : "";
+  if (name === "TimeoutError")
+    return `no answer from ${where} within ${timeoutMs / 1000} s.${undecided}`;
+  if (code === "ECONNRESET") {
+    return `${where} ended the connection before it had answered: has leastwise been stopped?${undecided}`;
+  }
+  return `nobody answers at ${where}: is leastwise running, and is this its admin address (--admin)?`;
 }
 
 interface Answer {

@@ -1,4 +1,4 @@
-import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
+import { configOf, isGone, type PoolBackend, rowOf } from "../pool/backend.ts";
 import { type Counters, EJECTION_NONE } from "../pool/counters.ts";
 import { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -6,7 +6,7 @@ import type { Pool } from "../pool/pool.ts";
 /**
  * Takes what a request needs to be sent to a backend: its lease and, if the backend is coming back
  * from an ejection, the trial. Null when somebody was quicker with either, or the backend has been
- * ejected since it was a candidate: drop it and pick again. `failOpen` as in the selection it comes
+ * ejected or removed since it was a candidate: drop it and pick again. `failOpen` as in the selection it comes
  * from: nobody asks for a trial then.
  */
 export function admit(
@@ -19,6 +19,11 @@ export function admit(
   const row = rowOf(backend);
   const lease = Lease.take(counters, row, worker, configOf(backend).maxInFlight);
   if (lease === null) return null;
+  // Only now: the lease keeps the row from being given to another backend.
+  if (isGone(backend)) {
+    lease.release();
+    return null;
+  }
   if (failOpen || counters.ejection(row) === EJECTION_NONE) {
     return new Admission(counters, row, worker, lease, null);
   }

@@ -14,7 +14,7 @@ export interface Tried {
 }
 
 /**
- * Why there is no candidate. `draining`: every backend is taken out. `down`: probes find all others
+ * Why there is no candidate. `draining`: every backend is taken out, or removed by a reload. `down`: probes find all others
  * ill. `full`: one is there but at its limit, so waiting helps. `tried`: nothing is left to try.
  */
 export type NoCandidates = "draining" | "down" | "full" | "tried";
@@ -41,7 +41,7 @@ export function selectCandidates(pool: Pool, tried: Tried): Selection {
   return selectFromSome(pool, tried);
 }
 
-/** The everyday case, on every request: no list is built for it. */
+/** The everyday case, on every request: no list is built for it, and `admit` sees who is removed. */
 function areAllAvailable({ backends, counters }: Pool): boolean {
   for (const backend of backends) {
     const row = rowOf(backend);
@@ -77,7 +77,7 @@ export function exclusionOf(
   failOpen: boolean,
 ): Exclusion {
   const row = rowOf(backend);
-  if (counters.draining(row)) return "draining";
+  if (backend.draining) return "draining";
   if (isProbeDown(counters, row)) return "down";
   // Before `ejected`: it may be this request's own attempt that it was ejected for.
   if (tried.has(backend)) return "tried";

@@ -20,7 +20,7 @@ export interface SettlementOptions extends SettlementReports {
 /**
  * Counts how one attempt went for its backend, in this worker: at the response head, where a
  * success or a 5xx is known, or when it failed. Every call after the verdict is ignored, except a
- * failure after a good head.
+ * failure after a good head. All of it under the lease: without, the row may be another backend's.
  */
 export class Settlement {
   readonly #options: SettlementOptions;

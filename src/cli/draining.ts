@@ -40,18 +40,32 @@ export async function setDraining(action: "drain" | "undrain", flags: DrainFlags
   if (!Array.isArray(pools)) {
     throw new RuntimeError("whoever answers there is no admin API of leastwise");
   }
-  const states: (BackendStatus & { readonly pool: string })[] = [];
+  const states: PooledStatus[] = [];
+  const failures: { pool: string; error: RuntimeError }[] = [];
   for (const name of findPools(pools, backend, pool)) {
     const [inPool, id] = [name, backend].map(encodeURIComponent);
     const path = `/api/v1/pools/${inPool}/backends/${id}/${action}`;
-    const state = (await askAdmin(target, path, { method: "POST" })) as BackendStatus;
-    states.push({ pool: name, ...state });
+    try {
+      const state = (await askAdmin(target, path, { method: "POST" })) as BackendStatus;
+      states.push({ pool: name, ...state });
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      failures.push({ pool: name, error });
+    }
   }
-  const text = flags.json
-    ? JSON.stringify(states, null, 2)
-    : states.map((state) => describe(action, state)).join("\n");
-  process.stdout.write(`${text}\n`);
+  if (states.length > 0 || flags.json) {
+    const text = flags.json
+      ? JSON.stringify(states, null, 2)
+      : states.map((state) => describe(action, state)).join("\n");
+    process.stdout.write(`${text}\n`);
+  }
+  if (failures.length > 0) {
+    const reasons = failures.map(({ pool: name, error }) => `\n  pool ${name}: ${error.message}`);
+    throw new RuntimeError(`${backend} is not ${action}ed in every pool${reasons.join("")}`);
+  }
 }
+
+type PooledStatus = BackendStatus & { readonly pool: string };
 
 /** Throws RuntimeError when there is none, or when it is not clear which one is meant. */
 function findPools(
@@ -83,10 +97,7 @@ function findPools(
   return found.map(({ name }) => name);
 }
 
-function describe(
-  action: "drain" | "undrain",
-  { id, pool, inFlight }: BackendStatus & { readonly pool: string },
-): string {
+function describe(action: "drain" | "undrain", { id, pool, inFlight }: PooledStatus): string {
   if (action === "undrain") return `${id} in pool ${pool} gets requests again`;
   const rest =
     inFlight === 0

@@ -12,7 +12,7 @@ export default defineCommand({
       { runMaster },
       { createLogger },
       { warnOfUnknownVariables },
-      { withTempDir },
+      { removeAbandoned, withTempDir },
       { countCpus },
     ] = await Promise.all([
       import("../process/provision.ts"),
@@ -26,6 +26,9 @@ export default defineCommand({
     const code = await withTempDir(async (tempDir, handOver) => {
       const log = createLogger();
       const warn = (message: string): void => log.warn(message);
+      for (const left of await removeAbandoned()) {
+        log.info("removed what a killed leastwise left", { folder: left });
+      }
       // A reload must not find another number of processors: `workers` cannot change.
       const input = {
         flags,

@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type { BackendStatus, PoolStatus, ReloadStatus, WorkerStatus } from "../admin/facts.ts";
+import { renderTable } from "./table.ts";
 
 export interface Status {
   readonly pools: readonly PoolStatus[];
@@ -37,9 +38,9 @@ function poolLine({ name, strategy }: PoolStatus): string {
 }
 
 function backendTable(backends: readonly BackendStatus[]): string {
-  return table(
+  return renderTable([
     ["BACKEND", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "FAILURES", "CONNECTIONS", "IDLE"],
-    backends.map((backend) => [
+    ...backends.map((backend) => [
       backend.id,
       stateOf(backend),
       String(backend.weight),
@@ -49,7 +50,7 @@ function backendTable(backends: readonly BackendStatus[]): string {
       String(backend.connections.open),
       String(backend.connections.idle),
     ]),
-  );
+  ]);
 }
 
 function stateOf(backend: BackendStatus): string {
@@ -58,9 +59,9 @@ function stateOf(backend: BackendStatus): string {
 }
 
 function workerTable(workers: readonly WorkerStatus[]): string {
-  return table(
+  return renderTable([
     ["WORKER", "PID", "STATE", "STARTED", "RESTARTS", "MODULES", "REQUESTS NOW", "CONNECTIONS"],
-    workers.map((worker) => [
+    ...workers.map((worker) => [
       String(worker.id),
       String(worker.pid),
       worker.state,
@@ -70,7 +71,7 @@ function workerTable(workers: readonly WorkerStatus[]): string {
       worker.pendingRequests === null ? "no answer" : String(worker.pendingRequests),
       String(worker.clientConnections ?? "unknown"),
     ]),
-  );
+  ]);
 }
 
 function reloadLines({ file, loadedAt, reloads, last }: ReloadStatus): string {
@@ -84,18 +85,4 @@ function reloadLines({ file, loadedAt, reloads, last }: ReloadStatus): string {
 
 function isReloadStatus(value: unknown): value is ReloadStatus {
   return typeof value === "object" && value !== null && "loadedAt" in value;
-}
-
-/** Columns as wide as their widest cell, two spaces apart. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }

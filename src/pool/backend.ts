@@ -3,6 +3,7 @@ import type { Backend, Health } from "../plugin.ts";
 import { type Counters, PROBE_HEALTHY, PROBE_UNHEALTHY } from "./counters.ts";
 
 let readRow: (backend: PoolBackend) => number;
+let readGone: (backend: PoolBackend) => boolean;
 let readConfig: (backend: PoolBackend) => BackendConfig;
 let writeConfig: (backend: PoolBackend, config: BackendConfig) => void;
 
@@ -15,6 +16,7 @@ export class PoolBackend implements Backend {
   readonly url: string;
   readonly #counters: Counters;
   readonly #row: number;
+  readonly #generation: number;
   #config: BackendConfig;
   #labels: Readonly<Record<string, string>>;
 
@@ -23,6 +25,7 @@ export class PoolBackend implements Backend {
     this.url = config.url;
     this.#counters = counters;
     this.#row = row;
+    this.#generation = counters.generation(row);
     this.#config = config;
     this.#labels = Object.freeze({ ...config.labels });
     Object.freeze(this);
@@ -46,7 +49,7 @@ export class PoolBackend implements Backend {
   }
 
   get draining(): boolean {
-    return this.#counters.draining(this.#row);
+    return this.#counters.draining(this.#row) || readGone(this);
   }
 
   get inFlight(): number {
@@ -55,6 +58,7 @@ export class PoolBackend implements Backend {
 
   static {
     readRow = (backend) => backend.#row;
+    readGone = (backend) => backend.#counters.generation(backend.#row) !== backend.#generation;
     readConfig = (backend) => backend.#config;
     writeConfig = (backend, config) => {
       backend.#config = config;
@@ -68,6 +72,14 @@ export class PoolBackend implements Backend {
 /** The backend's row in the counters. Not a method: strategies hold the object. */
 export function rowOf(backend: PoolBackend): number {
   return readRow(backend);
+}
+
+/**
+ * Whether a reload has removed the backend: what it has may finish, it gets nothing new, and its row may
+ * be another's as soon as nothing is in flight there. Not a method: strategies hold the object.
+ */
+export function isGone(backend: PoolBackend): boolean {
+  return readGone(backend);
 }
 
 /** The proxy's own view of a backend. Not a method: strategies hold the object. */

@@ -187,6 +187,7 @@ export class Counters {
     Atomics.store(this.#cells, this.#row(row) + DRAINING, draining ? 1 : 0);
   }
 
+  /** Another one once the row's backend is removed: whoever still holds on to that knows it by this. */
   generation(row: number): number {
     return Atomics.load(this.#cells, this.#row(row) + GENERATION);
   }
@@ -196,16 +197,27 @@ export class Counters {
     return this.#sum(row, IN_FLIGHT) === 0 && this.#sum(row, OPEN_CONNECTIONS) === 0;
   }
 
-  /** Clears the row for a new backend and returns its new generation. */
-  startRow(row: number): number {
-    const start = this.#row(row);
-    const generation = this.generation(row) + 1;
-    // A verdict about the old backend may still be on its way: numbers go on.
-    const trials = Atomics.load(this.#cells, start + TRIALS);
-    this.#cells.fill(0, start, start + this.#rowWords);
-    Atomics.store(this.#cells, start + GENERATION, generation);
-    Atomics.store(this.#cells, start + TRIALS, trials);
-    return generation;
+  /**
+   * The row's backend is removed. A lease that a worker takes there from now on is given back, because
+   * the worker looks at the generation after it has added: either it sees this, or we see what it holds.
+   */
+  endRow(row: number): void {
+    Atomics.add(this.#cells, this.#row(row) + GENERATION, 1);
+  }
+
+  /**
+   * Clears a quiet row for a new backend. What workers have in flight and open stays: it is nothing, but for
+   * a lease that one is about to give back. So do the numbers of trials: a verdict about the old backend
+   * may still be on its way.
+   */
+  startRow(row: number): void {
+    this.forgetState(row);
+    this.#floats[(this.#row(row) + EJECTED_UNTIL) >> 1] = 0;
+    for (let worker = 0; worker < this.shape.workers; worker++) {
+      const cell = this.#workerCell(row, worker);
+      this.#floats[(cell + REQUESTS) >> 1] = 0;
+      this.#floats[(cell + FAILURES) >> 1] = 0;
+    }
   }
 
   /** As if nobody had ever probed, ejected or drained the backend; what workers count there stays. */

@@ -4,11 +4,8 @@
  */
 import type { Strategy } from "../plugin.ts";
 
-/** Every way into a strategy's code. Only added to at the end: the words hold places in this list. */
-export const STRATEGY_CALLS = [
-  "import",
-  "parseOptions",
-  "create",
+/** All that a strategy object may have for us to call. */
+export const STRATEGY_METHODS = [
   "score",
   "pick",
   "onPoolChange",
@@ -18,7 +15,10 @@ export const STRATEGY_CALLS = [
   "onEnd",
   "snapshot",
   "dispose",
-] as const satisfies readonly ("import" | "parseOptions" | "create" | keyof Strategy)[];
+] as const satisfies readonly (keyof Strategy)[];
+
+/** Every way into a strategy's code. The words in shared memory hold places in this list. */
+export const STRATEGY_CALLS = ["import", "parseOptions", "create", ...STRATEGY_METHODS] as const;
 export type StrategyCall = (typeof STRATEGY_CALLS)[number];
 
 /** Brackets each call into one strategy. Both are a few nanoseconds. */

@@ -13,6 +13,8 @@ export interface AccessLogsOptions {
 export class AccessLogs {
   readonly #options: AccessLogsOptions;
   #current: AccessLog | null = null;
+  /** Those in whose place another one is, while they still have something to write. */
+  readonly #retired = new Set<AccessLog>();
 
   constructor(options: AccessLogsOptions) {
     this.#options = options;
@@ -30,22 +32,28 @@ export class AccessLogs {
 
   commit(prepared: AccessLog | null): void {
     if (prepared === this.#current) return;
-    this.#current?.retire();
+    this.#retire(this.#current);
     this.#current = prepared;
   }
 
   abort(prepared: AccessLog | null): void {
-    if (prepared !== this.#current) prepared?.retire();
+    if (prepared !== this.#current) this.#retire(prepared);
   }
 
   /** `prepared`: what a plan that is not committed yet has opened. */
   async reopen(prepared: AccessLog | null): Promise<void> {
-    await this.#current?.reopen();
-    if (prepared !== this.#current) await prepared?.reopen();
+    const all = new Set([this.#current, prepared, ...this.#retired]);
+    await Promise.all([...all].map((each) => each?.reopen()));
   }
 
   /** At the stop: what waits is written, for a second at most. */
   async close(): Promise<void> {
-    await this.#current?.close();
+    await Promise.all([this.#current, ...this.#retired].map((each) => each?.close()));
+  }
+
+  #retire(log: AccessLog | null): void {
+    if (log === null) return;
+    this.#retired.add(log);
+    void log.retire().then(() => this.#retired.delete(log));
   }
 }

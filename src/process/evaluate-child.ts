@@ -4,6 +4,7 @@ import { locateThrown } from "../config/thrown.ts";
 import { ConfigError } from "../errors.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
+import { closeGlobals } from "./closed-globals.ts";
 import { closeObjectPrototype } from "./object-prototype.ts";
 import type { TrialStep } from "./trial.ts";
 import { runTrial } from "./trial-child.ts";
@@ -31,8 +32,10 @@ export async function runEvaluation(): Promise<void> {
   };
   process.on("uncaughtException", refuseStray);
   process.on("unhandledRejection", refuseStray);
-  // As in a worker, so that a strategy that adds to it is refused here.
+  // As in a worker, so that a strategy that changes them is refused here.
   if (job.kind !== "config") closeObjectPrototype();
+  // Trials give a strategy clocks and randomness of their own.
+  if (job.kind === "strategy") closeGlobals();
   reply({ kind: "started" });
   try {
     reply({ kind: "done", value: await runJob(job, (step) => reply({ kind: "step", step })) });
@@ -44,10 +47,16 @@ export async function runEvaluation(): Promise<void> {
 async function runJob(job: EvaluationJob, tell: (step: TrialStep) => void): Promise<unknown> {
   if (job.kind === "config") return await readConfigFile(job);
   if (job.kind === "trial") return await runTrial(job, tell);
-  const { strategy, tempDir } = job;
+  const { strategy, tempDir, watchdogMs } = job;
   const { module, sources } = await makeModule(strategy, tempDir);
-  const description = await evaluateStrategy(module, strategy.options);
+  const limit = watchdogMs === null ? null : { limitMs: watchdogMs, cpuMs: threadCpuMs };
+  const description = await evaluateStrategy(module, strategy.options, limit);
   return { module, description, sources } satisfies EvaluatedStrategy;
+}
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 function fileOf(job: EvaluationJob): string {

@@ -4,6 +4,7 @@ import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 import type { TrialJob, TrialStep } from "./trial.ts";
 import { isProblem } from "./messages.ts";
+import { boundProblems } from "./refusal.ts";
 import { orphanFreeEnvironment, selfCommand } from "./self.ts";
 
 /** Something that runs the user's code: done in a child process and never here. */
@@ -14,6 +15,8 @@ export type EvaluationJob =
       readonly strategy: StrategyConfig;
       /** Where a file's bundle is written to; it is imported from there later. */
       readonly tempDir: string;
+      /** See `StrategyTrialOptions`. */
+      readonly watchdogMs: number | null;
     }
   | TrialJob;
 
@@ -42,6 +45,11 @@ export interface EvaluationOptions {
   readonly deadlineMs?: number;
   /** Ends the child at once. */
   readonly signal?: AbortSignal;
+}
+
+export interface StrategyTrialOptions extends EvaluationOptions {
+  /** For which a call into it may compute; default: for as long as it likes. */
+  readonly watchdogMs?: number | null;
 }
 
 interface StepOptions {
@@ -84,11 +92,11 @@ export async function evaluateConfigFile(
 export async function evaluateStrategyConfig(
   strategy: StrategyConfig,
   tempDir: string,
-  options?: EvaluationOptions,
+  options?: StrategyTrialOptions,
 ): Promise<EvaluatedStrategy> {
   const subject = strategy.kind === "file" ? strategy.file : strategy.name;
   return (await evaluate(
-    { kind: "strategy", strategy, tempDir },
+    { kind: "strategy", strategy, tempDir, watchdogMs: options?.watchdogMs ?? null },
     subject,
     options,
   )) as EvaluatedStrategy;
@@ -128,7 +136,7 @@ export function evaluate(
         // The user's code can send this in our name.
         if (!Array.isArray(problems) || problems.length === 0 || !problems.every(isProblem)) {
           refuse("was refused without a reason");
-        } else reject(new ConfigError(problems, { file }));
+        } else reject(new ConfigError(boundProblems(problems), { file }));
       } else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
     },
     onExit(_child, code, signal) {

@@ -28,11 +28,7 @@ export interface FindAdminInput {
  */
 export async function findAdmin(input: FindAdminInput): Promise<AdminTarget> {
   const { flags, origins } = mergeSettings(input.flags, input.env);
-  const loaded = await evaluateConfigFile({
-    file: flags.config,
-    cwd: input.cwd,
-    tempDir: input.tempDir,
-  });
+  const loaded = await readConfigFile(flags, input);
   const admin = propertyOf(loaded?.raw, "admin");
   const configured = propertyOf(admin, "address") ?? DEFAULT_ADMIN;
   const address = readAddress(flags.admin ?? configured, origins.admin ?? "admin.address");
@@ -42,6 +38,21 @@ export async function findAdmin(input: FindAdminInput): Promise<AdminTarget> {
     readToken(isOwn ? propertyOf(admin, "token") : undefined, "admin.token") ??
     readToken(input.env[ADMIN_TOKEN_VARIABLE], ADMIN_TOKEN_VARIABLE);
   return { address, token };
+}
+
+/** Null: there is none. One that is broken must not keep anybody from looking after what runs without it. */
+async function readConfigFile(
+  flags: FindAdminInput["flags"],
+  { cwd, tempDir }: FindAdminInput,
+): ReturnType<typeof evaluateConfigFile> {
+  try {
+    return await evaluateConfigFile({ file: flags.config, cwd, tempDir });
+  } catch (error) {
+    if (!(error instanceof ConfigError) || flags.config !== undefined) throw error;
+    if (flags.admin !== undefined) return null;
+    const message = "found none, and the config file that may name the address cannot be read";
+    throw new ConfigError([...error.problems, { path: "--admin", message }], { file: error.file });
+  }
 }
 
 function readAddress(text: unknown, path: string): SocketAddress {

@@ -1,5 +1,6 @@
 import { formatAddress } from "../config/address.ts";
 import type { ListenConfig, SocketAddress } from "../config/config.ts";
+import { NOTICE_MS } from "./listeners.ts";
 import { listenPlace, probeAddress } from "./ports.ts";
 
 interface Found {
@@ -7,16 +8,23 @@ interface Found {
   readonly address: SocketAddress;
 }
 
+/** Until our own workers have closed what they were told to close: their notice, and a margin. */
+const RELEASE_MS = NOTICE_MS + 2000;
+const RELEASE_LOOK_MS = 20;
+
 /** Where clients are served, each address with its real port, which stays the same through reloads. */
 export class ListenAddresses {
   #inForce: readonly Found[] = [];
+  /** That workers of ours have, or had and may still be closing. */
+  readonly #ports = new Set<number>();
 
   get all(): readonly SocketAddress[] {
     return this.#inForce.map(({ address }) => address);
   }
 
   /**
-   * Those that are in force are left alone; a new one is bound for a moment (see `probeAddress`).
+   * Those that are in force are left alone; a new one is bound for a moment (see `probeAddress`),
+   * for which one that was in force before is waited for.
    * Nothing changes before `commit`. Throws RuntimeError naming an address that cannot be used.
    */
   async find(listen: readonly ListenConfig[]): Promise<PreparedAddresses> {
@@ -28,14 +36,27 @@ export class ListenAddresses {
       const [kept] = known < 0 ? [] : free.splice(known, 1);
       if (kept !== undefined) found.push(kept);
       else if (this.#isOurs(address)) found.push({ wanted, address });
-      else found.push({ wanted, address: await probeAddress(address, listenPlace(index)) });
+      else found.push({ wanted, address: await this.#probe(address, listenPlace(index)) });
     }
+    for (const { address } of found) if ("port" in address) this.#ports.add(address.port);
     return {
       listen: found.map(({ address }) => ({ address })),
       commit: () => {
         this.#inForce = found;
       },
     };
+  }
+
+  async #probe(address: SocketAddress, place: string): Promise<SocketAddress> {
+    const formerlyOurs = "port" in address && this.#ports.has(address.port);
+    for (let leftMs = formerlyOurs ? RELEASE_MS : 0; leftMs > 0; leftMs -= RELEASE_LOOK_MS) {
+      try {
+        return await probeAddress(address, place);
+      } catch {
+        await Bun.sleep(RELEASE_LOOK_MS);
+      }
+    }
+    return await probeAddress(address, place);
   }
 
   /**

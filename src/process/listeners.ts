@@ -124,12 +124,13 @@ export class Listeners {
     this.#succeeds = false;
   }
 
-  /** `onClosed`: nobody can connect any more. */
-  async stop({ delayMs, graceMs }: StopTimes, onClosed: () => void): Promise<void> {
+  /** `onClosed`: nobody can connect any more. Resolves with how long the notice took beyond the delay. */
+  async stop({ delayMs, graceMs }: StopTimes, onClosed: () => void): Promise<number> {
     const fronts = this.#all();
     for (const front of fronts) front.closeConnections();
     const connected = fronts.some(({ connections }) => connections > 0);
-    await Bun.sleep(connected ? Math.max(delayMs, NOTICE_MS) : delayMs);
+    const noticeMs = connected ? Math.max(0, NOTICE_MS - delayMs) : 0;
+    await Bun.sleep(delayMs + noticeMs);
     for (const { file } of this.#listeners.values()) file?.remove();
     const stopped = Promise.all(fronts.map(stopFront));
     onClosed();
@@ -140,6 +141,7 @@ export class Listeners {
     await Promise.race([stopped, grace]);
     clearTimeout(timer);
     for (const front of fronts) front.kill();
+    return noticeMs;
   }
 
   async #open(address: SocketAddress, place: string): Promise<Listener> {

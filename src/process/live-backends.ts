@@ -1,5 +1,5 @@
 import type { PoolConfig } from "../config/config.ts";
-import { configOf, PoolBackend, reconfigure, rowOf } from "../pool/backend.ts";
+import { configOf, isGone, PoolBackend, reconfigure, rowOf } from "../pool/backend.ts";
 import type { Counters } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import { BackendTransport } from "../transport/backend-transport.ts";
@@ -61,7 +61,7 @@ export class LiveBackends {
             const key = backendKey(config.name, each);
             const found = this.#live.get(key);
             const backend =
-              found !== undefined && rowOf(found.backend) === row
+              found !== undefined && rowOf(found.backend) === row && !isGone(found.backend)
                 ? found.backend
                 : new PoolBackend(each, this.#options.counters, row);
             const transport =

@@ -9,6 +9,7 @@ import type {
   WorkerReport,
   WorkerSetup,
 } from "./messages.ts";
+import type { ProcessUsages } from "./process-usage.ts";
 import { WorkerHandle } from "./worker-handle.ts";
 import type { SpawnWorker } from "./worker-process.ts";
 
@@ -20,7 +21,9 @@ export interface LivingWorkersOptions {
   readonly spawn: SpawnWorker;
   readonly conditionsOf: (plan: Plan) => StrategyConditions;
   readonly onMessage: (message: FromWorker) => void;
+  readonly usages: ProcessUsages;
   readonly random: () => number;
+  readonly now: () => number;
   readonly schedule: Schedule;
   readonly log: Logger;
 }
@@ -28,7 +31,7 @@ export interface LivingWorkersOptions {
 /** Beyond the grace, for a worker to end by itself: telemetry may still be sending. */
 const STOP_MARGIN_MS = 5000;
 
-/** All worker processes that there are: those that serve, those that come up, and those that leave. */
+/** All worker processes that there are: those that serve, those that come up, and those that stop. */
 export class LivingWorkers {
   readonly #options: LivingWorkersOptions;
   readonly #onExit: (worker: WorkerHandle, reason: string) => void;
@@ -49,13 +52,16 @@ export class LivingWorkers {
   /** `succeeds`: another one serves in the place until this one does. Throws what the system throws. */
   spawn(index: number, succeeds: boolean): WorkerHandle {
     const { counters, version, instance, telemetry, spawn, schedule, random, log } = this.#options;
-    const { conditionsOf, onMessage } = this.#options;
+    const { conditionsOf, onMessage, usages, now } = this.#options;
     const seed = Math.floor(random() * 2 ** 32);
     const column = this.#freeColumn();
+    const key = crypto.randomUUID();
     const worker = new WorkerHandle({
-      setup: { index, column, succeeds, counters, seed, instance, telemetry },
+      setup: { index, column, succeeds, counters, seed, key, instance, telemetry },
       version,
       spawn,
+      usages,
+      now,
       schedule,
       log,
       conditionsOf,
@@ -85,7 +91,7 @@ export class LivingWorkers {
     const cancel = schedule(Math.max(delayMs, NOTICE_MS) + graceMs + STOP_MARGIN_MS, () => {
       for (const worker of workers.filter(({ alive }) => alive)) {
         log.error("worker did not stop and was killed", { worker: worker.index, pid: worker.pid });
-        worker.kill();
+        worker.end("did not stop in time");
       }
     });
     await Promise.all(workers.map(({ exited }) => exited));
@@ -93,7 +99,7 @@ export class LivingWorkers {
   }
 
   kill(): void {
-    for (const worker of this.#all) worker.kill();
+    for (const worker of this.#all) worker.end("was ended with all others");
   }
 
   #freeColumn(): number {

@@ -98,7 +98,12 @@ export class Master {
     this.#counters = counters(this.#memory.view);
     const censusKey = crypto.randomUUID();
     const connections = census(this.#memory.view, censusKey);
-    this.#rows = new RowTable(this.#counters);
+    this.#rows = new RowTable(this.#counters, ({ pool, backend, row }) =>
+      this.#metrics.rowEnded(pool, backend, {
+        requests: this.#counters.requests(row),
+        failures: this.#counters.failures(row),
+      }),
+    );
     this.#metrics = new MasterMetrics({
       regions: Array.from({ length: workers }, (_, column) => metrics(this.#memory.view, column)),
       wallClock: Date.now,
@@ -122,14 +127,16 @@ export class Master {
         this.#supervisors.receive(message);
       },
       conditionsOf: (plan) => this.#watch.conditionsOf(plan),
-      onExit: (worker) => {
+      usages: processUsages,
+      onExit: (worker, reason) => {
         const { column } = worker;
         this.#counters.returnShare(column);
         connections.returnShare(column);
         this.#metrics.workerEnded(column);
         this.#telemetry.workerEnded(column);
-        return this.#watch.ended(worker);
+        return this.#watch.ended(worker, reason);
       },
+      outgrown: (column, { config }) => this.#metrics.isOutgrown(column, config.pools),
       graceMs: () => this.#running.config.shutdown.graceMs,
       random,
       now,
@@ -142,6 +149,8 @@ export class Master {
       // While another plan is being brought into force, a worker may have died of either.
       strategies: () => (this.#changing ? {} : this.#running.strategies),
       limits: () => this.#running.config,
+      isWhole: () => this.#workers.serving === config.workers,
+      recycle: (worker) => this.#workers.recycleOne(worker),
       seal: (strategy) => this.#workers.tell({ type: "seal", strategy }),
       usages: processUsages,
       now,
@@ -158,6 +167,8 @@ export class Master {
       log,
     });
     this.#supervisors.update(config.pools, this.#rows.assign(config.pools));
+    this.#rows.committed(config.pools);
+    this.#metrics.poolsInForce(config.pools);
   }
 
   /** Where clients are served; after `start` with the real ports. */
@@ -200,7 +211,6 @@ export class Master {
       this.#serveAdmin();
       this.#watch.start();
       await this.#workers.apply(this.#plan(this.#running, addresses.listen));
-      this.#rows.committed(config.pools);
       await this.#telemetry.start();
     } catch (error) {
       this.kill();
@@ -307,6 +317,7 @@ export class Master {
     }
     addresses.commit();
     this.#rows.committed(config.pools);
+    this.#metrics.poolsInForce(config.pools);
     this.#supervisors.update(config.pools, plan.rows);
   }
 
@@ -337,7 +348,10 @@ export class Master {
 
   #adminFacts(): AdminFacts {
     return {
-      ready: () => this.#ready && this.#workers.serving > 0 && this.#supervisors.hasBackend(),
+      ready: () =>
+        this.#ready &&
+        this.#workers.servers.some((worker) => this.#watch.answers(worker)) &&
+        this.#supervisors.hasBackend(),
       pools: async () => {
         const reports = await this.#workers.reports();
         const { strategies } = this.#running;

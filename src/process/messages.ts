@@ -43,7 +43,7 @@ export type StrategyConditions = Readonly<Record<string, StrategyCondition>>;
 
 /** Sent once, before anything else. */
 export interface WorkerSetup {
-  /** Its place among the workers; for a while one that leaves and its successor have the same. */
+  /** Its place among the workers; for a while one that stops and its successor have the same. */
   readonly index: number;
   /** What it alone writes of the shared memory: no two living workers have the same. */
   readonly column: number;
@@ -56,6 +56,8 @@ export interface WorkerSetup {
     readonly censusKey: string;
   };
   readonly seed: number;
+  /** Goes with all that the worker says from then on. Strategies never see it. */
+  readonly key: string;
   /** Names this program among all that a request may pass; the same for all its workers. */
   readonly instance: string;
   readonly telemetry: {
@@ -99,6 +101,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: "started"; readonly version: string }
+  /** Another pool of the plan is prepared, and more are to come. */
+  | { readonly type: "preparing"; readonly generation: number }
   | { readonly type: "prepared"; readonly generation: number }
   | {
       /** Of a prepare, or of a commit for which nothing is prepared. */
@@ -133,10 +137,11 @@ export interface WorkerReport {
 
 /**
  * The message of a worker, or null: strategy code runs in the same process and can send anything
- * over the same channel.
+ * over the same channel. `key`: the worker's, once it has been told.
  */
-export function readFromWorker(message: unknown): FromWorker | null {
+export function readFromWorker(message: unknown, key?: string): FromWorker | null {
   if (!isRecord(message) || typeof message["type"] !== "string") return null;
+  if (message["key"] !== key) return null;
   const holds = Object.hasOwn(SHAPES, message["type"]) ? SHAPES[message["type"] as Type] : null;
   return holds?.(message) ? (message as unknown as FromWorker) : null;
 }
@@ -146,6 +151,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   started: ({ version }) => typeof version === "string",
+  preparing: ({ generation }) => isCount(generation),
   prepared: ({ generation }) => isCount(generation),
   committed: ({ generation }) => isCount(generation),
   closed: () => true,

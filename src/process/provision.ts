@@ -103,7 +103,7 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
     await Promise.all(
       found.slice(start, start + parallelEvaluations).map(async (named) => {
         try {
-          strategies[named.pool] = await evaluateNamed(named, input);
+          strategies[named.pool] = await evaluateNamed(named, input, config?.watchdogMs ?? null);
         } catch (thrown) {
           problems.push(...problemsOf(thrown).map((problem) => attribute(problem, laid.origins)));
         }
@@ -120,9 +120,11 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
 async function evaluateNamed(
   { strategy, path }: NamedStrategy,
   input: ProvisionInput,
+  watchdogMs: number | null,
 ): Promise<EvaluatedStrategy> {
   if (strategy.kind === "file") {
-    const evaluated = await evaluateStrategyConfig(strategy, input.tempDir, input);
+    const options = { ...input, watchdogMs };
+    const evaluated = await evaluateStrategyConfig(strategy, input.tempDir, options);
     for (const source of evaluated.sources) input.onFile?.(source);
     return evaluated;
   }

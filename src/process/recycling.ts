@@ -13,6 +13,8 @@ export interface RecyclingOptions<Place> {
   readonly places: () => readonly Place[];
   /** Puts a new worker in the place of the one that is there. Throws RuntimeError when that goes on. */
   readonly replace: (place: Place) => Promise<void>;
+  /** Much of its metrics is about what this plan, which is in force, does not have. */
+  readonly outgrown: (place: Place, plan: Plan) => boolean;
   readonly log: Logger;
 }
 
@@ -38,20 +40,45 @@ export class Recycling<Place extends RecycledPlace> {
     });
   }
 
-  /** Those that hold too many strategies that this plan, which is in force, has no use for. */
-  recycleFull({ strategies }: Plan): void {
-    const { places, log } = this.#options;
+  /** Those that hold too much that this plan, which is in force, has no use for. */
+  recycleFull(plan: Plan): void {
+    const { places, outgrown, log } = this.#options;
+    if (this.#running !== null) return;
+    const current = Object.values(plan.strategies);
     const full = places().filter(
-      ({ worker }) => worker.modules.superseded(Object.values(strategies)) > MOST_SUPERSEDED_BYTES,
+      ({ worker }) => worker.modules.superseded(current) > MOST_SUPERSEDED_BYTES,
     );
-    if (full.length === 0 || this.#running !== null) return;
-    log.info("workers are recycled: they hold many old versions of strategies", {
-      workers: full.map(({ index }) => index).join(", "),
-      modules: Math.max(...full.map(({ worker }) => worker.modules.count)),
+    const others = places().filter((place) => !full.includes(place) && outgrown(place, plan));
+    if (full.length > 0) {
+      log.info("workers are recycled: they hold many old versions of strategies", {
+        workers: full.map(({ index }) => index).join(", "),
+        modules: Math.max(...full.map(({ worker }) => worker.modules.count)),
+      });
+    }
+    if (others.length > 0) {
+      log.info("workers are recycled: they hold many metrics of backends that are gone", {
+        workers: others.map(({ index }) => index).join(", "),
+      });
+    }
+    if (full.length + others.length === 0) return;
+    this.#runUnasked(() => this.#recycleEach([...full, ...others]));
+  }
+
+  /** The worker that is in this place now, after what is under way. */
+  recycleOne(place: Place): void {
+    const { worker } = place;
+    const before = this.#running?.done.catch(() => {});
+    this.#runUnasked(async () => {
+      await before;
+      if (place.worker === worker) await this.#options.replace(place);
     });
-    this.#run(false, () => this.#recycleEach(full)).catch((error: unknown) => {
+  }
+
+  /** Nobody waits for it who could be told. */
+  #runUnasked(recycle: () => Promise<void>): void {
+    this.#run(false, recycle).catch((error: unknown) => {
       const reason = error instanceof RuntimeError ? error.message : String(error);
-      log.error("recycling ended early", { reason });
+      this.#options.log.error("recycling ended early", { reason });
     });
   }
 

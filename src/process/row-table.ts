@@ -2,16 +2,27 @@ import type { BackendConfig, PoolConfig } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Counters } from "../pool/counters.ts";
 
+export interface Taken {
+  readonly pool: string;
+  readonly backend: BackendConfig;
+  readonly row: number;
+}
+
+type RowEnded = (taken: Taken) => void;
+
 /** Which backend has which row of the shared counters. The master's; it outlives a reload. */
 export class RowTable {
   readonly #counters: Counters;
+  readonly #onEnded: RowEnded;
   /** By pool, id and URL: the same id with a new URL is a new backend. */
-  readonly #taken = new Map<string, number>();
-  /** What workers may still choose from. */
+  readonly #taken = new Map<string, Taken>();
+  /** What workers choose from. */
   #inForce: ReadonlySet<string> = new Set();
 
-  constructor(counters: Counters) {
+  /** `onEnded`: a backend gives up its row, with what is counted there. */
+  constructor(counters: Counters, onEnded: RowEnded) {
     this.#counters = counters;
+    this.#onEnded = onEnded;
   }
 
   /**
@@ -22,15 +33,20 @@ export class RowTable {
    * Throws RuntimeError when there are more backends than rows.
    */
   assign(pools: readonly PoolConfig[]): Record<string, number[]> {
-    const wanted = keysOf(pools);
-    for (const [key, row] of this.#taken) {
+    const wanted = byKey(pools);
+    for (const [key, taken] of this.#taken) {
+      const { row } = taken;
       if (this.#inForce.has(key)) continue;
-      if (this.#counters.isQuiet(row)) this.#taken.delete(key);
-      else if (wanted.has(key)) this.#counters.forgetState(row);
+      // Before the look at what it has: a worker may have come to know it since it was removed.
+      this.#counters.endRow(row);
+      if (this.#counters.isQuiet(row)) {
+        this.#taken.delete(key);
+        this.#onEnded(taken);
+      } else if (wanted.has(key)) this.#counters.forgetState(row);
     }
-    const used = new Set(this.#taken.values());
+    const used = new Set([...this.#taken.values()].map(({ row }) => row));
     let next = 0;
-    for (const key of wanted) {
+    for (const [key, backend] of wanted) {
       if (this.#taken.has(key)) continue;
       while (used.has(next)) next++;
       if (next >= this.#counters.shape.rows) {
@@ -39,7 +55,7 @@ export class RowTable {
         );
       }
       used.add(next);
-      this.#taken.set(key, next);
+      this.#taken.set(key, { ...backend, row: next });
       this.#counters.startRow(next);
     }
     return Object.fromEntries(
@@ -50,15 +66,19 @@ export class RowTable {
     );
   }
 
-  /** Every worker has these pools now. */
+  /** Every worker has these pools now. Those that are gone get nothing more, from requests of before either. */
   committed(pools: readonly PoolConfig[]): void {
-    this.#inForce = keysOf(pools);
+    const before = this.#inForce;
+    this.#inForce = new Set(byKey(pools).keys());
+    for (const [key, { row }] of this.#taken) {
+      if (before.has(key) && !this.#inForce.has(key)) this.#counters.endRow(row);
+    }
   }
 
   #rowOf(pool: string, backend: BackendConfig): number {
-    const row = this.#taken.get(backendKey(pool, backend));
-    if (row === undefined) throw new Error(`backend ${backend.id} of pool ${pool} has no row`);
-    return row;
+    const taken = this.#taken.get(backendKey(pool, backend));
+    if (taken === undefined) throw new Error(`backend ${backend.id} of pool ${pool} has no row`);
+    return taken.row;
   }
 }
 
@@ -67,8 +87,10 @@ export function backendKey(pool: string, { id, url }: BackendConfig): string {
   return JSON.stringify([pool, id, url]);
 }
 
-function keysOf(pools: readonly PoolConfig[]): Set<string> {
-  return new Set(
-    pools.flatMap((pool) => pool.backends.map((backend) => backendKey(pool.name, backend))),
+function byKey(pools: readonly PoolConfig[]): Map<string, Omit<Taken, "row">> {
+  return new Map(
+    pools.flatMap(({ name, backends }) =>
+      backends.map((backend) => [backendKey(name, backend), { pool: name, backend }] as const),
+    ),
   );
 }

@@ -59,6 +59,8 @@ export class StrategyHosts {
     const { sealed, number } = condition;
     const mark = pulse.callsOf(number);
     const plugin = sealed ? unloaded(description.name) : await markedImport(module, mark);
+    // However many pools are made in one turn of the event loop, each has the watchdog's time.
+    pulse.beat();
     const host = new StrategyHost({
       plugin,
       version: description.version,

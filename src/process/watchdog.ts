@@ -18,7 +18,7 @@ export interface WatchdogLimits {
 }
 
 export interface HangCause {
-  readonly kind: "computes" | "sleeps" | "memory";
+  readonly kind: "computes" | "sleeps" | "memory" | "silent";
   /** Goes on a sentence that begins with `it`. */
   readonly text: string;
 }
@@ -30,18 +30,29 @@ export interface WatchdogOptions {
   readonly usages: ProcessUsages;
   /** Those that are in force. */
   readonly limits: () => WatchdogLimits;
+  /** Whether a worker serves in every place. */
+  readonly isWhole: () => boolean;
   readonly now: () => number;
   readonly schedule: Schedule;
   /** It has to be ended. Told once per worker. */
   onHanging(worker: WatchedWorker, cause: HangCause): void;
+  /** It has most of the memory that it may have; told at every look. */
+  onFull(worker: WatchedWorker, text: string): void;
 }
 
 /** How often a worker beats. */
 export const BEAT_MS = 100;
 /** A little longer, so that a worker that is well has beaten between two looks. */
 const LOOK_MS = 125;
-/** Of the time without a beat, this share must have been computed: the rest may have been waited for a processor. */
+/**
+ * Of the time without a beat, this share must have been computed: the rest may have been waited for a processor. Or
+ * as much as the watchdog allows, in however long.
+ */
 const COMPUTED_SHARE = 1 / 4;
+/** From this share of its memory on a worker is better replaced while there is time to do it politely. */
+const FULL_SHARE = 0.9;
+/** So many times what it may have is waited for nobody: the machine's memory is next. */
+const EXCESS = 2;
 /** In /proc, by a signal. */
 const STOPPED = "T";
 /** A call into a strategy that sleeps, as `Bun.sleepSync` does, is given so many times as long. */
@@ -92,35 +103,53 @@ export class Watchdog {
   }
 
   #look(): void {
-    const { workers, now } = this.#options;
+    const { workers, limits, now } = this.#options;
     const elapsedMs = Math.min(now() - this.#lookedAtMs, 2 * LOOK_MS);
     this.#lookedAtMs = now();
+    let isWhole = this.#options.isWhole();
+    let largest: (ProcessMemory & { readonly worker: WatchedWorker }) | null = null;
     for (const worker of workers()) {
-      if (this.#condemned.has(worker)) continue;
-      const cause = this.#causeToEnd(worker, elapsedMs);
-      if (cause === null) continue;
-      this.#condemned.add(worker);
-      this.#options.onHanging(worker, cause);
+      if (this.#condemned.has(worker)) {
+        isWhole = false;
+        continue;
+      }
+      const memory = this.#options.usages.memoryOf(worker.pid);
+      // Gone, and its end will be told; or a platform on which nothing can be known.
+      if (memory === null) continue;
+      const cause = this.#causeToEnd(worker, memory, elapsedMs);
+      if (cause !== null) {
+        this.#condemn(worker, cause);
+        isWhole = false;
+      } else if (memory.bytes > (largest?.bytes ?? 0)) largest = { ...memory, worker };
+      if (memory.bytes >= limits().workerMemoryBytes * FULL_SHARE) {
+        this.#options.onFull(worker, memoryText(memory.bytes, limits()));
+      }
     }
+    if (largest !== null) this.#weigh(largest.worker, largest.bytes, isWhole);
   }
 
-  #causeToEnd(worker: WatchedWorker, elapsedMs: number): HangCause | null {
+  #condemn(worker: WatchedWorker, cause: HangCause): void {
+    this.#condemned.add(worker);
+    this.#options.onHanging(worker, cause);
+  }
+
+  /** One at a time: what all of them keep fills all of them at once, and somebody must serve meanwhile. */
+  #weigh(worker: WatchedWorker, bytes: number, isWhole: boolean): void {
+    const limits = this.#options.limits();
+    const { workerMemoryBytes } = limits;
+    if (bytes <= workerMemoryBytes * (isWhole ? 1 : EXCESS)) return;
+    this.#condemn(worker, { kind: "memory", text: memoryText(bytes, limits) });
+  }
+
+  #causeToEnd(worker: WatchedWorker, memory: ProcessMemory, elapsedMs: number): HangCause | null {
     const { usages, limits } = this.#options;
-    const { watchdogMs, workerMemoryBytes } = limits();
-    const memory = usages.memoryOf(worker.pid);
-    // Gone, and its end will be told; or a platform on which nothing can be known.
-    if (memory === null) return null;
-    if (memory.bytes > workerMemoryBytes) {
-      const allowed = mebibytes(workerMemoryBytes);
-      const text = `has ${mebibytes(memory.bytes)} of memory, and workerMemory allows ${allowed}`;
-      return { kind: "memory", text };
-    }
+    const { watchdogMs } = limits();
     const silence = this.#listen(worker, memory, elapsedMs);
     if (silence === null || watchdogMs === null || silence.quietMs < watchdogMs) return null;
     const quietMs = Math.round(silence.quietMs);
     const computedMs =
       (usages.cpuOf(worker.pid) ?? 0) - (silence.cpuMs ?? Number.POSITIVE_INFINITY);
-    if (computedMs >= silence.quietMs * COMPUTED_SHARE) {
+    if (computedMs >= Math.min(silence.quietMs * COMPUTED_SHARE, watchdogMs)) {
       const text = `computes without a break for ${quietMs} ms, and watchdog allows ${watchdogMs} ms`;
       return { kind: "computes", text };
     }
@@ -147,6 +176,10 @@ export class Watchdog {
     silence.sleeping &&= sleeping;
     return silence;
   }
+}
+
+function memoryText(bytes: number, { workerMemoryBytes }: WatchdogLimits): string {
+  return `has ${mebibytes(bytes)} of memory, and workerMemory allows ${mebibytes(workerMemoryBytes)}`;
 }
 
 function mebibytes(bytes: number): string {

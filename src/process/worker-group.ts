@@ -2,9 +2,12 @@ import type { WorkerStatus } from "../admin/facts.ts";
 import { RuntimeError } from "../errors.ts";
 import { NOTICE_MS, type StopTimes } from "./listeners.ts";
 import { LivingWorkers, type LivingWorkersOptions } from "./living-workers.ts";
-import type { FromWorker, Plan, ToWorker, WorkerReport } from "./messages.ts";
+import type { Plan, ToWorker, WorkerReport } from "./messages.ts";
+import { createPlace, type Place } from "./place.ts";
+import { PlanInForce } from "./plan-in-force.ts";
 import { Recycling } from "./recycling.ts";
-import { ENDED_EARLY, refusalOf } from "./refusal.ts";
+import { Replacements } from "./replacements.ts";
+import { type BegunRollout, Rollout } from "./rollout.ts";
 import { Turns } from "./turns.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
@@ -16,28 +19,15 @@ export interface WorkerGroupOptions extends LivingWorkersOptions {
    * A worker is gone: what it has left in its column must be returned before another takes that.
    * Returns what it died of, as far as that is known.
    */
-  readonly onExit: (worker: WorkerHandle) => string | null;
+  readonly onExit: (worker: WorkerHandle, reason: string) => string | null;
+  /** The worker in this column holds much that the plan, which is in force, has no use for. */
+  readonly outgrown: (column: number, plan: Plan) => boolean;
   /** For what runs in a worker that is recycled. */
   readonly graceMs: () => number;
-  readonly now: () => number;
 }
 
-/** A worker that served for this long and dies is replaced at once. */
-const STABLE_MS = 10_000;
-/** Waits before the replacements of one that keeps dying. */
-const BACKOFF_MS = [0, 100, 500, 1000, 2000, 5000];
-interface Place {
-  readonly index: number;
-  worker: WorkerHandle;
-  /** While the worker is recycled, the one that is being brought up in its stead. */
-  successor: WorkerHandle | null;
-  /** It has committed the plan that is in force. */
-  serving: boolean;
-  startedAtMs: number;
-  restarts: number;
-  /** Deaths and failures to start in a row, each soon after the start. */
-  quickDeaths: number;
-}
+/** For a worker that others wait for. */
+const LONGEST_WAIT_MS = 10_000;
 
 /** The workers, each in its place; whoever dies is replaced. */
 export class WorkerGroup {
@@ -46,21 +36,38 @@ export class WorkerGroup {
   readonly #recycling: Recycling<Place>;
   /** A plan and the change of a worker wait for each other. */
   readonly #turns = new Turns();
+  /** What workers died of, as far as that is known. */
+  readonly #causes = new WeakMap<WorkerHandle, string>();
+  readonly #inForce: PlanInForce;
+  readonly #replacements: Replacements;
   #places: Place[] = [];
-  /** The newest that was committed; null before the first. */
-  #inForce: Plan | null = null;
   #applying = false;
-  /** What the last worker that ended died of, if that is known. */
-  #lastEnd: string | null = null;
   #stopping = false;
 
   constructor(options: WorkerGroupOptions) {
     this.#options = options;
+    const { beforePrepare, now, schedule, log } = options;
+    const isStopping = (): boolean => this.#stopping;
     this.#living = new LivingWorkers(options, (worker, reason) => this.#ended(worker, reason));
+    this.#inForce = new PlanInForce({
+      beforePrepare,
+      causeOf: (worker) => this.#causeOf(worker),
+      isStopping,
+      log,
+    });
+    this.#replacements = new Replacements({
+      spawn: (index) => this.#living.spawn(index, false),
+      bringUp: (place) => this.#bringUp(place),
+      isStopping,
+      now,
+      schedule,
+      log,
+    });
     this.#recycling = new Recycling({
       places: () => this.#places,
+      outgrown: ({ worker }, plan) => options.outgrown(worker.column, plan),
       replace: (place) => this.#recycle(place),
-      log: options.log,
+      log,
     });
   }
 
@@ -69,7 +76,12 @@ export class WorkerGroup {
     return this.#places.filter(({ serving }) => serving).length;
   }
 
-  /** All processes, also those that come up or leave. */
+  /** Of the workers that serve. */
+  get servers(): readonly WorkerHandle[] {
+    return this.#places.filter(({ serving }) => serving).map(({ worker }) => worker);
+  }
+
+  /** All processes, also those that come up or stop. */
   get living(): readonly WorkerHandle[] {
     return this.#living.all;
   }
@@ -81,7 +93,8 @@ export class WorkerGroup {
 
   /**
    * Brings a plan into force, in two phases; the first one starts the workers. One that refuses it,
-   * or dies of it, stops it everywhere, and the plan before stays in force. One plan at a time.
+   * or dies of it, stops it everywhere, and the plan before stays in force. Once a worker has
+   * committed it, it is in force, and who dies of it then is replaced. One plan at a time.
    *
    * Throws ConfigError or RuntimeError with the reason of the first that refused. After a first
    * plan that failed, the caller ends the group.
@@ -107,46 +120,70 @@ export class WorkerGroup {
     return this.#recycling.recycle();
   }
 
+  /** Replaces this one as `recycle` does, if it has a place. */
+  recycleOne(worker: { readonly pid: number }): void {
+    const place = this.#places.find((each) => each.worker.pid === worker.pid);
+    if (place !== undefined) this.#recycling.recycleOne(place);
+  }
+
   async #applyAlone(plan: Plan): Promise<void> {
     if (this.#stopping) throw new RuntimeError("the workers are being stopped");
     this.#options.beforePrepare(plan);
-    if (this.#inForce === null) this.#startAll();
-    // A worker that is being brought up gets what is in force by then.
-    const workers = this.#places
-      .filter(({ serving }) => serving || this.#inForce === null)
-      .map(({ worker }) => worker);
-    this.#lastEnd = null;
-    const answers = await this.#prepareAll(workers, plan);
-    const refusal = refusalOf(answers, this.#lastEnd);
-    if (refusal !== null) {
-      const { generation } = plan;
-      for (const worker of workers) worker.tell({ type: "abort", generation });
-      throw refusal;
-    }
+    const first = this.#inForce.current === null;
+    if (first) this.#startAll();
+    // One that comes up with what is in force can try the new plan, and nobody waits for it meanwhile.
+    else if (this.serving === 0) await this.#wait(this.#places.map(({ coming }) => coming));
+    const rollout = new Rollout(plan, {
+      workers: () => this.#places.filter(({ serving }) => serving || first).map(workerOf),
+      first,
+      causeOf: (worker) => this.#causeOf(worker),
+      isStopping: () => this.#stopping,
+      log: this.#options.log,
+    });
+    const begun = (await rollout.begin()) ?? (await this.#beginInNewcomer(plan));
     // From here on whoever comes up, or comes back, prepares this one.
-    this.#inForce = plan;
-    const prepared = this.#places.filter(({ worker }) => workers.includes(worker));
-    const late = this.#places.filter((place) => place.serving && !prepared.includes(place));
-    await Promise.all([
-      ...prepared.map(async (place) => {
-        const { worker } = place;
-        if (await this.#commit(worker, plan)) place.serving = this.#inForce === plan;
-      }),
-      ...late.map((place) => this.#bringUp(place)),
-    ]);
+    this.#inForce.current = plan;
+    const has = new Set([begun.committed, ...begun.waiting]);
+    const late = this.#places.filter(({ serving, worker }) => serving && !has.has(worker));
+    const place = this.#places.find(({ worker }) => worker === begun.committed);
+    if (place !== undefined) place.serving = begun.committed.alive;
+    for (const each of this.#places) if (!each.worker.alive) this.#replacements.anew(each);
+    // One after the other: what the old strategies do when they are disposed of may take a worker.
+    for (const worker of begun.waiting) await this.#wait([this.#commitIn(worker, plan)]);
+    for (const each of late) await this.#wait([this.#bringUp(each)]);
   }
 
-  /** While workers serve, one tries it alone: what takes its process with it must not take them all. */
-  async #prepareAll(
-    workers: readonly WorkerHandle[],
-    plan: Plan,
-  ): Promise<readonly (FromWorker | null)[]> {
-    const first = this.#inForce === null ? workers.length : 1;
-    const prepare = (some: readonly WorkerHandle[]) =>
-      Promise.all(some.map((worker) => worker.prepare(plan, false)));
-    const answers = await prepare(workers.slice(0, first));
-    if (refusalOf(answers) !== null) return answers;
-    return [...answers, ...(await prepare(workers.slice(first)))];
+  /** Not for ever: one that is stopped gets there when it goes on. */
+  async #wait(works: readonly Promise<unknown>[]): Promise<void> {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.schedule(LONGEST_WAIT_MS, resolve);
+    await Promise.race([Promise.all(works), over]);
+    cancel();
+  }
+
+  async #commitIn(worker: WorkerHandle, plan: Plan): Promise<void> {
+    const committed = await this.#inForce.commit(worker, plan);
+    const place = this.#places.find((each) => each.worker === worker);
+    if (place !== undefined) place.serving = committed;
+  }
+
+  /** Nobody serves who could try the plan: a new worker does, and takes a place with it. */
+  async #beginInNewcomer(plan: Plan): Promise<BegunRollout> {
+    const place = this.#places.find(({ worker }) => !worker.alive) ?? this.#places.at(-1);
+    if (place === undefined) throw new Error("there are no places");
+    await this.#room();
+    if (this.#stopping) throw new RuntimeError("the workers are being stopped");
+    const newcomer = this.#spawn(place.index, true);
+    place.successor = newcomer;
+    const refusal = await this.#inForce.bring(newcomer, plan, false);
+    place.successor = null;
+    if (refusal !== null) {
+      newcomer.end("could not serve");
+      if (!place.worker.alive) this.#replacements.later(place);
+      throw refusal;
+    }
+    void this.#install(place, newcomer);
+    return { committed: newcomer, waiting: [] };
   }
 
   tell(message: Extract<ToWorker, { type: "health" | "seal" | "reopen" }>): void {
@@ -158,8 +195,8 @@ export class WorkerGroup {
   }
 
   async status(): Promise<WorkerStatus[]> {
-    const leaving = this.#living.all.filter((worker) => !this.#hasPlace(worker));
-    const all = [...this.#places.map(({ worker }) => worker), ...leaving];
+    const others = this.#living.all.filter((worker) => !this.#hasPlace(worker));
+    const all = [...this.#places.map(workerOf), ...others];
     return Promise.all(
       all.map(async (worker) => {
         const report = await worker.report();
@@ -189,40 +226,61 @@ export class WorkerGroup {
   }
 
   async #recycle(place: Place): Promise<void> {
-    // There is memory for one more than there are places.
-    const leaving = this.#living.all.filter((worker) => !this.#hasPlace(worker));
-    await Promise.all(leaving.map(({ exited }) => exited));
+    await this.#room();
     await this.#turns.take(() => this.#succeed(place));
   }
 
+  /** There is memory for one worker more than there are places. */
+  async #room(): Promise<void> {
+    for (;;) {
+      const coming = new Set(this.#places.map(({ successor }) => successor));
+      const stopping = this.#living.all.filter(
+        (worker) => !this.#hasPlace(worker) && !coming.has(worker),
+      );
+      if (stopping.length === 0) return;
+      await Promise.all(stopping.map(({ exited }) => exited));
+    }
+  }
+
   async #succeed(place: Place): Promise<void> {
+    await this.#room();
     if (this.#stopping) throw new RuntimeError("the workers are being stopped");
     // It is being replaced as it is.
     if (!place.serving) return;
     const { worker: old, index } = place;
-    const { graceMs, log, now } = this.#options;
-    let successor: WorkerHandle;
-    try {
-      successor = this.#living.spawn(index, true);
-    } catch (error) {
-      throw new RuntimeError(`no worker can be started: ${messageOf(error)}`, { cause: error });
-    }
+    const successor = this.#spawn(index, true);
     place.successor = successor;
-    const refusal = await this.#raise(successor);
+    const refusal = await this.#inForce.raise(successor);
     place.successor = null;
     if (refusal !== null) {
-      if (!old.alive) this.#replaceLater(place);
+      if (!old.alive) this.#replacements.later(place);
       throw new RuntimeError(
         `worker ${index} was not recycled, its successor cannot serve: ${refusal.message}`,
         { cause: refusal },
       );
     }
+    const isReplacement = old.isToEnd || !old.alive;
+    this.#options.log.info(isReplacement ? "worker replaced" : "worker recycled", {
+      worker: index,
+      pid: successor.pid,
+      before: old.pid,
+    });
+    await this.#install(place, successor);
+  }
+
+  /** Until nobody can connect to the worker before it, which would go on with the plan it has. */
+  async #install(place: Place, successor: WorkerHandle): Promise<void> {
+    const { worker: old, serving } = place;
+    // Ended meanwhile: this is its replacement.
+    if (old.isToEnd || !old.alive) place.restarts++;
     place.worker = successor;
-    place.serving = true;
-    place.startedAtMs = now();
-    log.info("worker recycled", { worker: index, pid: successor.pid, before: old.pid });
-    void this.#living.stop([old], { delayMs: NOTICE_MS, graceMs: graceMs() });
-    // A worker that can still be connected to must have the plan that is in force.
+    place.serving = successor.alive;
+    place.startedAtMs = this.#options.now();
+    if (serving) {
+      void this.#living.stop([old], { delayMs: NOTICE_MS, graceMs: this.#options.graceMs() });
+    } else if (old.alive) {
+      old.end("was replaced before it served");
+    }
     await old.closed;
   }
 
@@ -238,106 +296,51 @@ export class WorkerGroup {
 
   #startAll(): void {
     for (let index = this.#places.length; index < this.#options.count; index++) {
-      let worker: WorkerHandle;
-      try {
-        worker = this.#living.spawn(index, false);
-      } catch (error) {
-        throw new RuntimeError(`no worker can be started: ${messageOf(error)}`, { cause: error });
-      }
-      const startedAtMs = this.#options.now();
-      const fresh = { successor: null, serving: false, restarts: 0, quickDeaths: 0 };
-      this.#places.push({ index, worker, startedAtMs, ...fresh });
+      const worker = this.#spawn(index, false);
+      this.#places.push(createPlace(index, worker, this.#options.now()));
     }
+  }
+
+  /** Throws RuntimeError when the machine has no room for a process. */
+  #spawn(index: number, succeeds: boolean): WorkerHandle {
+    try {
+      return this.#living.spawn(index, succeeds);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RuntimeError(`no worker can be started: ${reason}`, { cause: error });
+    }
+  }
+
+  #causeOf(worker: WorkerHandle): string | null {
+    return this.#causes.get(worker) ?? null;
   }
 
   #ended(worker: WorkerHandle, reason: string): void {
-    const { onExit, log, now } = this.#options;
-    this.#lastEnd = onExit(worker);
+    const where = this.#options.onExit(worker, reason);
+    // Anybody may have sent a signal; code of ours does not exit by itself.
+    const how = reason.startsWith("signal") ? null : `it ended with ${reason}`;
+    const why = worker.endedFor === null ? how : `it ${worker.endedFor}`;
+    const cause = [why, where].filter((each) => each !== null).join(", ");
+    if (cause !== "") this.#causes.set(worker, cause);
     const place = this.#places.find((each) => each.worker === worker);
-    // It was leaving, or a successor that did not come so far.
+    // It was stopping, or a successor that did not come so far.
     if (place === undefined) return;
     place.serving = false;
-    if (this.#stopping || this.#inForce === null) return;
-    const quick = now() - place.startedAtMs < STABLE_MS;
-    place.quickDeaths = quick ? place.quickDeaths + 1 : 0;
-    const fields = { worker: worker.index, pid: worker.pid, reason, waitMs: waitBefore(place) };
-    log.error("worker ended, replacing it", fields);
-    if (place.successor === null) this.#replaceLater(place);
-    else place.restarts++;
+    if (!this.#stopping && this.#inForce.current !== null) this.#replacements.ended(place, reason);
   }
 
-  #replaceLater(place: Place): void {
-    this.#options.schedule(waitBefore(place), () => this.#replace(place));
-  }
-
-  #replace(place: Place): void {
-    if (this.#stopping) return;
-    const { log, now } = this.#options;
-    place.startedAtMs = now();
-    try {
-      place.worker = this.#living.spawn(place.index, false);
-    } catch (error) {
-      place.quickDeaths++;
-      const fields = { worker: place.index, reason: messageOf(error), waitMs: waitBefore(place) };
-      log.error("no worker can be started, trying again", fields);
-      this.#replaceLater(place);
-      return;
-    }
-    place.restarts++;
-    void this.#bringUp(place).then(() => {
-      if (!place.serving) return;
-      log.info("worker replaced", { worker: place.index, pid: place.worker.pid });
-    });
-  }
-
-  async #bringUp(place: Place): Promise<void> {
+  /** Whether it serves then. */
+  async #bringUp(place: Place): Promise<boolean> {
     const { worker } = place;
     place.serving = false;
-    const refusal = await this.#raise(worker);
-    // Its end brings the next replacement.
+    const refusal = await this.#inForce.raise(worker);
+    // Its end brings the next replacement, if it has not been replaced already.
+    if (place.worker !== worker) return false;
     place.serving = refusal === null && worker.alive;
-  }
-
-  /** Until the worker has what is in force, which may change meanwhile. One that cannot is killed. */
-  async #raise(worker: WorkerHandle): Promise<Error | null> {
-    for (let plan = this.#inForce; plan !== null;) {
-      const refusal = await this.#prepare(worker, plan);
-      if (refusal !== null) {
-        if (this.#stopping || !worker.alive) return refusal;
-        const fields = { worker: worker.index, pid: worker.pid, reason: refusal.message };
-        this.#options.log.error("the new worker cannot serve", fields);
-        worker.kill();
-        return refusal;
-      }
-      if (!(await this.#commit(worker, plan))) return new RuntimeError(ENDED_EARLY);
-      if (plan === this.#inForce) return null;
-      plan = this.#inForce;
-    }
-    return new Error("no plan is in force");
-  }
-
-  async #prepare(worker: WorkerHandle, plan: Plan): Promise<Error | null> {
-    try {
-      this.#options.beforePrepare(plan);
-      return refusalOf([await worker.prepare(plan, true)]);
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
-    }
-  }
-
-  /** Whether the worker lives and has it now. */
-  async #commit(worker: WorkerHandle, plan: Plan): Promise<boolean> {
-    const answer = await worker.commit(plan.generation);
-    // A worker that is being stopped has given it up.
-    if (answer?.type === "refused" && !this.#stopping) worker.kill();
-    return answer?.type === "committed" && worker.alive;
+    return place.serving;
   }
 }
 
-function waitBefore({ quickDeaths }: Place): number {
-  return BACKOFF_MS[Math.min(quickDeaths, BACKOFF_MS.length) - 1] ?? 0;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function workerOf({ worker }: Place): WorkerHandle {
+  return worker;
 }

@@ -10,6 +10,8 @@ import {
   type WorkerReport,
   type WorkerSetup,
 } from "./messages.ts";
+import { Patience } from "./patience.ts";
+import type { ProcessUsages } from "./process-usage.ts";
 import type { SpawnWorker, WorkerProcess } from "./worker-process.ts";
 
 export interface WorkerHandleOptions {
@@ -17,6 +19,8 @@ export interface WorkerHandleOptions {
   /** Of this program: a worker of another one would read the shared counters wrongly. */
   readonly version: string;
   readonly spawn: SpawnWorker;
+  readonly usages: ProcessUsages;
+  readonly now: () => number;
   readonly schedule: Schedule;
   readonly log: Logger;
   /** As things are when a plan is sent. */
@@ -28,11 +32,17 @@ export interface WorkerHandleOptions {
 }
 
 /** The answer of one worker in a phase of a plan. */
-type PhaseAnswer = Extract<FromWorker, { type: "prepared" | "refused" | "committed" }>;
+export type PhaseAnswer = Extract<FromWorker, { type: "prepared" | "refused" | "committed" }>;
+
+/** A phase that a worker has not answered yet. */
+interface Asked {
+  readonly patience: Patience;
+  settle(answer: PhaseAnswer | null): void;
+}
 
 /** For the process to come up: on a machine that is busy, Bun may need its time. */
 const START_TIMEOUT_MS = 30_000;
-/** A worker that does not answer its plan within this time is ended. */
+/** A worker that comes no further with its plan within this time is ended. */
 const PHASE_TIMEOUT_MS = 10_000;
 const REPORT_TIMEOUT_MS = 500;
 
@@ -50,24 +60,25 @@ export class WorkerHandle {
   /** The version that it said it is; null when it ended before. */
   readonly #started = Promise.withResolvers<string | null>();
   readonly #closed = Promise.withResolvers<void>();
-  readonly #phase = new Map<string, (answer: PhaseAnswer | null) => void>();
+  readonly #phase = new Map<string, Asked>();
   readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
   #nextReport = 1;
-  #wasSetUp = false;
+  /** Undefined until the worker has been told. */
+  #key: string | undefined;
   #complained = false;
   #alive = true;
+  #endedFor: string | null = null;
+  #isToEnd = false;
 
   /** Throws what `spawn` throws. */
   constructor(options: WorkerHandleOptions) {
-    const { setup, spawn, schedule, log } = options;
+    const { setup, spawn, log } = options;
     this.index = setup.index;
     this.column = setup.column;
     this.#options = options;
     const exited = Promise.withResolvers<void>();
     this.exited = exited.promise;
     this.closed = this.#closed.promise;
-    const cancel = schedule(START_TIMEOUT_MS, () => this.kill());
-    void this.#started.promise.then(cancel);
     try {
       this.#process = spawn({
         onMessage: (message) => this.#receive(message),
@@ -75,7 +86,7 @@ export class WorkerHandle {
           this.#alive = false;
           log.debug("worker ended", { worker: this.index, pid: this.pid, reason });
           this.#started.resolve(null);
-          for (const answer of this.#phase.values()) answer(null);
+          for (const asked of this.#phase.values()) asked.settle(null);
           for (const answer of this.#reports.values()) answer(null);
           options.onExit(this, reason);
           this.#closed.resolve();
@@ -86,6 +97,10 @@ export class WorkerHandle {
       this.#started.resolve(null);
       throw error;
     }
+    const patience = this.#patience(START_TIMEOUT_MS, "start", () =>
+      this.end(`did not come up within ${START_TIMEOUT_MS / 1000} s`),
+    );
+    void this.#started.promise.then(() => patience.end());
   }
 
   get pid(): number {
@@ -96,7 +111,20 @@ export class WorkerHandle {
     return this.#alive;
   }
 
-  /** Null: the worker died or did not answer in time (it is ended then). */
+  /** It was told to stop, or killed. */
+  get isToEnd(): boolean {
+    return this.#isToEnd;
+  }
+
+  /** Why it was ended, when no strategy is to blame for that; goes on a sentence that begins with `it`. */
+  get endedFor(): string | null {
+    return this.#endedFor;
+  }
+
+  /**
+   * Null: the worker died or did not answer in time (it is ended then). A plan that is not in force
+   * is refused in the name of a worker that is stopped; for one that is, it is waited.
+   */
   async prepare(plan: Plan, inForce: boolean): Promise<PhaseAnswer | null> {
     const version = await this.#started.promise;
     if (version === null) return null;
@@ -109,90 +137,134 @@ export class WorkerHandle {
       return { type: "refused", generation, problems, atRunTime: true };
     }
     this.modules.add(Object.values(plan.strategies));
-    return this.#ask(`prepare ${generation}`, {
-      type: "prepare",
-      plan,
-      inForce,
-      conditions: this.#options.conditionsOf(plan),
-    });
+    const conditions = this.#options.conditionsOf(plan);
+    return this.#ask("prepare", generation, { type: "prepare", plan, inForce, conditions });
   }
 
   /** Null as above. */
   commit(generation: number): Promise<PhaseAnswer | null> {
-    return this.#ask(`commit ${generation}`, { type: "commit", generation });
+    return this.#ask("commit", generation, { type: "commit", generation });
   }
 
   tell(
     message: Extract<ToWorker, { type: "abort" | "health" | "seal" | "reopen" | "stop" }>,
   ): void {
+    if (message.type === "stop") this.#isToEnd = true;
     this.#send(message);
   }
 
   /** Null: no answer within half a second. */
   report(): Promise<WorkerReport | null> {
+    if (!this.#alive) return Promise.resolve(null);
     const id = this.#nextReport++;
-    return this.#await(this.#reports, id, REPORT_TIMEOUT_MS, { type: "report", id }, () => {});
-  }
-
-  kill(): void {
-    this.#process.kill();
-  }
-
-  #ask(key: string, message: ToWorker): Promise<PhaseAnswer | null> {
-    return this.#await(this.#phase, key, PHASE_TIMEOUT_MS, message, () => {
-      this.#options.log.error("a worker did not answer in time and is ended", {
-        worker: this.index,
-        pid: this.pid,
-        phase: key,
-        seconds: PHASE_TIMEOUT_MS / 1000,
-      });
-      this.kill();
+    return new Promise((resolve) => {
+      const settle = (report: WorkerReport | null): void => {
+        cancel();
+        this.#reports.delete(id);
+        resolve(report);
+      };
+      const cancel = this.#options.schedule(REPORT_TIMEOUT_MS, () => settle(null));
+      this.#reports.set(id, settle);
+      this.#send({ type: "report", id });
     });
   }
 
-  #await<Key, Answer>(
-    waiting: Map<Key, (answer: Answer | null) => void>,
-    key: Key,
-    timeoutMs: number,
-    message: ToWorker,
-    onTimeout: () => void,
-  ): Promise<Answer | null> {
+  /** It is to blame, or its strategies are. */
+  kill(): void {
+    this.#isToEnd = true;
+    this.#process.kill();
+  }
+
+  /** `reason`: see `endedFor`. */
+  end(reason: string): void {
+    this.#endedFor ??= reason;
+    this.kill();
+  }
+
+  #ask(
+    phase: "prepare" | "commit",
+    generation: number,
+    message: Extract<ToWorker, { type: "prepare" | "commit" }>,
+  ): Promise<PhaseAnswer | null> {
     if (!this.#alive) return Promise.resolve(null);
-    return new Promise((resolve) => {
-      const settle = (answer: Answer | null): void => {
-        cancel();
-        waiting.delete(key);
-        resolve(answer);
-      };
-      const cancel = this.#options.schedule(timeoutMs, () => {
-        onTimeout();
-        settle(null);
-      });
-      waiting.set(key, settle);
-      this.#send(message);
+    const key = `${phase} ${generation}`;
+    const { promise, resolve } = Promise.withResolvers<PhaseAnswer | null>();
+    const settle = (answer: PhaseAnswer | null): void => {
+      patience.end();
+      this.#phase.delete(key);
+      resolve(answer);
+    };
+    const onSpent = (): void => {
+      const seconds = PHASE_TIMEOUT_MS / 1000;
+      const { index, pid } = this;
+      const fields = { worker: index, pid, phase: key, seconds };
+      this.#options.log.error("a worker did not answer in time and is ended", fields);
+      // Its end is the answer: by then it is known what it was busy with.
+      this.end(`did not answer its plan within ${seconds} s`);
+    };
+    // What has been committed cannot be taken back from a worker that does not listen.
+    const refuses = message.type === "prepare" && !message.inForce;
+    const onHeldUp = (reason: string): void => {
+      if (!refuses) return;
+      const problems = [{ path: `worker ${this.index}`, message: reason }];
+      settle({ type: "refused", generation, problems, atRunTime: true });
+    };
+    const patience = this.#patience(PHASE_TIMEOUT_MS, key, onSpent, onHeldUp);
+    this.#phase.set(key, { patience, settle });
+    this.#send(message);
+    return promise;
+  }
+
+  #patience(
+    limitMs: number,
+    phase: string,
+    onSpent: () => void,
+    onHeldUp: (reason: string) => void = () => {},
+  ): Patience {
+    const { usages, now, schedule, log } = this.#options;
+    const { index, pid } = this;
+    return new Patience({
+      pid,
+      limitMs,
+      usages,
+      now,
+      schedule,
+      onSpent,
+      onHeldUp: () => {
+        log.warn("a worker is waited for that is stopped, or gets no time on a processor", {
+          worker: index,
+          pid,
+          phase,
+        });
+        onHeldUp(
+          `worker ${index} (process ${pid}) is stopped, or gets no time on a processor: ` +
+            `continue it (kill -CONT ${pid}) or end it`,
+        );
+      },
     });
   }
 
   #receive(raw: unknown): void {
-    const message = readFromWorker(raw);
+    const message = readFromWorker(raw, this.#key);
     if (message === null) return this.#complain();
     switch (message.type) {
       case "started":
-        // Once: a second setup would make the worker forget what it serves.
-        if (this.#wasSetUp) return this.#complain();
-        this.#wasSetUp = true;
+        this.#key = this.#options.setup.key;
         this.#send({ type: "setup", setup: this.#options.setup });
         this.#started.resolve(message.version);
         break;
+      case "preparing":
+        this.#phase.get(`prepare ${message.generation}`)?.patience.renew();
+        break;
       case "prepared":
-        this.#phase.get(`prepare ${message.generation}`)?.(message);
+        this.#phase.get(`prepare ${message.generation}`)?.settle(message);
         break;
       case "committed":
-        this.#phase.get(`commit ${message.generation}`)?.(message);
+        this.#phase.get(`commit ${message.generation}`)?.settle(message);
         break;
       case "refused":
-        this.#phase.get(`prepare ${message.generation}`)?.(message);
-        this.#phase.get(`commit ${message.generation}`)?.(message);
+        this.#phase.get(`prepare ${message.generation}`)?.settle(message);
+        this.#phase.get(`commit ${message.generation}`)?.settle(message);
         break;
       case "closed":
         this.#closed.resolve();

@@ -3,6 +3,7 @@ import type { ExportReport } from "../telemetry/export-watch.ts";
 import { knownMethods } from "../telemetry/request-method.ts";
 import type { Tracing } from "../telemetry/sdk.ts";
 import { createClock } from "./clock.ts";
+import { closeGlobals } from "./closed-globals.ts";
 import type { StopTimes } from "./listeners.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { closeObjectPrototype } from "./object-prototype.ts";
@@ -12,8 +13,11 @@ import { Worker } from "./worker.ts";
 
 /** Makes this process a worker; the master's messages keep it alive from then on. */
 export function runWorker(log: Logger, version: string): void {
+  // As it is before any strategy is loaded: one could put its own in the place of it, and read the key.
+  const send = process.send?.bind(process);
+  let key: string | undefined;
   const tell = (message: FromWorker): void => {
-    process.send?.(message);
+    send?.({ ...message, key });
   };
   // Ctrl-C and a service manager's stop reach every process of the group: the master decides.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
@@ -21,6 +25,7 @@ export function runWorker(log: Logger, version: string): void {
   // The ordinary log's and the access log's: that it cannot be written is no reason to do anything else.
   process.stderr.on("error", () => {});
   const now = createClock();
+  closeGlobals();
   const prototype = closeObjectPrototype();
   setInterval(() => prototype.restore(log), BEAT_MS).unref();
   const strays = new StrayErrors(log, now);
@@ -28,8 +33,9 @@ export function runWorker(log: Logger, version: string): void {
   process.on("uncaughtException", (error) => strays.report(error));
 
   let worker: Worker | null = null;
-  const receive = async (message: ToWorker): Promise<void> => {
+  const receive = async (message: Exclude<ToWorker, { type: "stop" }>): Promise<void> => {
     if (message.type === "setup") {
+      key = message.setup.key;
       let tracing: Tracing | null = null;
       const { column, telemetry } = message.setup;
       const { traces, knownMethods: methods } = telemetry.config;
@@ -49,9 +55,7 @@ export function runWorker(log: Logger, version: string): void {
       });
       return;
     }
-    // What is said to it while it stops must not wait for the end.
-    if (message.type === "stop") void stop(message).catch(fail);
-    else await worker?.receive(message);
+    await worker?.receive(message);
   };
   let stopping = false;
   const stop = async (times: StopTimes): Promise<void> => {
@@ -69,7 +73,11 @@ export function runWorker(log: Logger, version: string): void {
   // Messages are handled one after the other: a plan must not overtake the setup.
   let queue = Promise.resolve();
   process.on("message", (message: ToWorker) => {
-    queue = queue.then(() => receive(message)).catch(fail);
+    // At once: the master takes a worker that gives no report for one that is lost.
+    if (message.type === "report") void worker?.receive(message).catch(fail);
+    // Nor does a stop wait for a plan that takes its time; and who stops takes messages to its end.
+    else if (message.type === "stop") void stop(message).catch(fail);
+    else queue = queue.then(() => receive(message)).catch(fail);
   });
   tell({ type: "started", version });
 }

@@ -60,7 +60,7 @@ interface Prepared {
   readonly handler: Handler;
 }
 
-/** Takes messages one at a time: the next one when `receive` has resolved. */
+/** Takes messages one at a time: the next one when `receive` has resolved. Only `report` need not wait. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #context: AttemptLoopContext;
@@ -74,6 +74,7 @@ export class Worker {
   readonly #watch: ReturnType<typeof setInterval> | undefined;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
+  #stopping = false;
 
   /** Throws when the shared counters cannot be mapped. */
   constructor(options: WorkerOptions) {
@@ -190,10 +191,14 @@ export class Worker {
 
   /** Meanwhile it receives what its master says. */
   async stop(times: StopTimes): Promise<void> {
+    this.#stopping = true;
     this.#abort();
-    await this.#listeners.stop(times, () => this.#options.tell({ type: "closed" }));
+    const { tell, tracing } = this.#options;
+    // While clients hear of it: the notice is part of the time that spans have.
+    tracing?.flush();
+    const noticeMs = await this.#listeners.stop(times, () => tell({ type: "closed" }));
     // The two of them wait for the last requests, and together no longer than the one that waits longer.
-    await Promise.all([this.#accessLogs.close(), this.#options.tracing?.shutdown()]);
+    await Promise.all([this.#accessLogs.close(), tracing?.shutdown(noticeMs)]);
     clearInterval(this.#watch);
     this.#backends.close();
     for (const { host } of this.#serving.values()) host.dispose();
@@ -211,11 +216,16 @@ export class Worker {
     let accessLog: AccessLog | null = null;
     try {
       for (const pool of backends.pools.values()) {
+        if (pools.size > 0) this.#options.tell({ type: "preparing", generation });
+        this.#refuseIfStopping();
         pools.set(pool.name, await this.#createPool(plan, conditions, pool, backends));
       }
       accessLog = await this.#accessLogs.prepare(config.accessLog, inForce);
       const handler = this.#createHandler(plan, pools, accessLog);
+      this.#refuseIfStopping();
       const listeners = await this.#listeners.prepare(config.listen);
+      if (this.#stopping) this.#listeners.abort(listeners);
+      this.#refuseIfStopping();
       this.#prepared = { generation, config, pools, backends, listeners, accessLog, handler };
       return { type: "prepared", generation };
     } catch (error) {
@@ -227,6 +237,11 @@ export class Worker {
           : [{ path: `worker ${this.#options.setup.index}`, message: messageOf(error) }];
       return { type: "refused", generation, problems, atRunTime: error instanceof RuntimeError };
     }
+  }
+
+  /** A listener that is opened now would close without any notice to those that connect to it. */
+  #refuseIfStopping(): void {
+    if (this.#stopping) throw new RuntimeError("the worker is being stopped");
   }
 
   async #createPool(

@@ -1,9 +1,18 @@
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyPlugin } from "../plugin.ts";
+import { type CallMark, NO_CALL_MARK } from "../pool/worker-pulse.ts";
+import { CallTimes } from "./call-times.ts";
 import { loadPlugin, versionOf } from "./load.ts";
 import type { StrategyDescription, StrategyModule } from "./module.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { locateThrown } from "./source-position.ts";
+
+/** How long a call into a strategy may compute. */
+export interface ComputeLimit {
+  readonly limitMs: number;
+  /** What this thread has computed. */
+  readonly cpuMs: () => number;
+}
 
 /** Sizes of the pools that a strategy is tried with. */
 const SIZES = [1, 2, 10] as const;
@@ -16,9 +25,17 @@ const SIZES = [1, 2, 10] as const;
 export async function evaluateStrategy(
   module: StrategyModule,
   options: unknown,
+  limit: ComputeLimit | null = null,
 ): Promise<StrategyDescription> {
+  const times = new CallTimes(limit?.cpuMs ?? (() => 0));
+  times.enter("import");
   const plugin = await loadPlugin(module);
-  for (const size of SIZES) await rehearse(plugin, module, options, size);
+  times.leave();
+  refuseSlow(times, module, limit);
+  for (const size of SIZES) {
+    await rehearse(plugin, module, options, size, times);
+    refuseSlow(times, module, limit);
+  }
   return {
     name: plugin.name,
     version: versionOf(module),
@@ -35,9 +52,11 @@ export async function createRehearsal(
   module: StrategyModule,
   options: unknown,
   size: number,
+  mark: CallMark = NO_CALL_MARK,
 ): Promise<Rehearsal> {
   try {
-    return new Rehearsal({ plugin, options, weights: Array.from({ length: size }, () => 1) });
+    const weights = Array.from({ length: size }, () => 1);
+    return new Rehearsal({ plugin, options, weights, mark });
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const path = await locate(thrown.cause, module);
@@ -54,8 +73,9 @@ async function rehearse(
   module: StrategyModule,
   options: unknown,
   size: number,
+  mark: CallMark,
 ): Promise<void> {
-  const rehearsal = await createRehearsal(plugin, module, options, size);
+  const rehearsal = await createRehearsal(plugin, module, options, size, mark);
   rehearsal.run(10 * size);
   rehearsal.host.takeSnapshot();
   rehearsal.host.dispose();
@@ -63,6 +83,18 @@ async function rehearse(
   await new Promise((resolve) => setTimeout(resolve, 0));
   const problems = await faultProblems(rehearsal, module, size);
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** In a worker, the watchdog would take it for a loop. */
+function refuseSlow(times: CallTimes, module: StrategyModule, limit: ComputeLimit | null): void {
+  const { longest } = times;
+  if (limit === null || longest === null || longest.ms < limit.limitMs) return;
+  const what = longest.call === "import" ? "its top level" : longest.call;
+  const path = module.kind === "file" ? module.source : module.name;
+  const message =
+    `${what} computes for ${Math.round(longest.ms)} ms, in which a worker does nothing else; ` +
+    `watchdog allows ${limit.limitMs} ms`;
+  throw new ConfigError([{ path, message }]);
 }
 
 /** One problem per method: the same mistake shows with every request. */

@@ -10,7 +10,7 @@ import type {
 } from "../plugin.ts";
 import { describeThrown, describeValue, isThenable } from "../config/describe.ts";
 import { didYouMean, suggest } from "../config/suggest.ts";
-import type { CallMark } from "../pool/worker-pulse.ts";
+import { type CallMark, STRATEGY_METHODS } from "../pool/worker-pulse.ts";
 import { ignoreRejection } from "./fault.ts";
 import { StrategyCounters } from "./strategy-counters.ts";
 import type { StrategyMetrics } from "./strategy-metrics.ts";
@@ -79,21 +79,9 @@ function parseOptions({ plugin, options, pool, mark }: InstanceOptions): unknown
   return parsed;
 }
 
-const METHODS = [
-  "score",
-  "pick",
-  "onPoolChange",
-  "onHealthChange",
-  "onStart",
-  "onResponse",
-  "onEnd",
-  "snapshot",
-  "dispose",
-] as const satisfies readonly (keyof Strategy)[];
-
 function methodProblems(path: string, strategy: Strategy): Problem[] {
   const problems: Problem[] = [];
-  for (const method of METHODS) {
+  for (const method of STRATEGY_METHODS) {
     const value: unknown = strategy[method];
     if (value === undefined || typeof value === "function") continue;
     problems.push({
@@ -103,9 +91,10 @@ function methodProblems(path: string, strategy: Strategy): Problem[] {
   }
   const names = methodNames(strategy);
   const unknown = names.filter(({ name, own }) => {
-    if (name.startsWith("_") || (METHODS as readonly string[]).includes(name)) return false;
+    if (name.startsWith("_") || (STRATEGY_METHODS as readonly string[]).includes(name))
+      return false;
     // A class has methods for its own use, and nobody else's names to clash with.
-    return own || suggest(name, METHODS) !== null;
+    return own || suggest(name, STRATEGY_METHODS) !== null;
   });
   let lacking: string | null = null;
   if (strategy.score === undefined && strategy.pick === undefined) {
@@ -117,8 +106,8 @@ function methodProblems(path: string, strategy: Strategy): Problem[] {
   }
   for (const { name } of unknown) {
     if (name === lacking) continue;
-    const allowed = `${METHODS.join(", ")}, or a name that starts with _`;
-    const message = `${name} is no method of a strategy, allowed ${allowed}${didYouMean(name, METHODS)}`;
+    const allowed = `${STRATEGY_METHODS.join(", ")}, or a name that starts with _`;
+    const message = `${name} is no method of a strategy, allowed ${allowed}${didYouMean(name, STRATEGY_METHODS)}`;
     problems.push({ path, message });
   }
   return problems;

@@ -18,6 +18,7 @@ import {
   PROBE_UNHEALTHY,
   PROBE_UNKNOWN,
 } from "../pool/counters.ts";
+import { type CallMark, NO_CALL_MARK } from "../pool/worker-pulse.ts";
 import { addInFlight, changeBackend, FakeBackend } from "./fake-backend.ts";
 import { fakeClock } from "./fake-clock.ts";
 import { fakeHeaders, numberedRequest } from "./fake-request.ts";
@@ -35,6 +36,7 @@ export interface RehearsalOptions {
   readonly seed?: number;
   readonly clock?: FakeClock;
   readonly previous?: StrategyHostOptions["previous"];
+  readonly mark?: CallMark;
 }
 
 /** How an attempt ends, where that is not plain from its outcome. */
@@ -135,6 +137,7 @@ export class Rehearsal {
       random: createRandom(options.seed ?? 1),
       log: SILENT,
       previous: options.previous ?? null,
+      mark: options.mark ?? NO_CALL_MARK,
       onFault: (fault) => void this.faults.push(fault),
     });
   }

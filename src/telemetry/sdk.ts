@@ -67,12 +67,14 @@ export interface TelemetryOptions {
 export interface Tracing {
   /** `redactQuery`: keys of the query whose values are secrets, beside those of the conventions. */
   createObserver(redactQuery: readonly string[]): RequestObserver;
+  /** Begins to send what waits: a shutdown is about to come. */
+  flush(): void;
   /**
-   * Delivers what is left and the spans of requests that are just ending, for 2 s at most, and never
-   * rejects. An exporter that still waits for its
-   * collector keeps timers running: the process has to be ended, it does not run out by itself.
+   * Delivers what is left and the spans of requests that are just ending, for 2 s at most, less what
+   * has passed since `flush`, and never rejects. An exporter that still waits for its collector keeps
+   * timers running: the process has to be ended, it does not run out by itself.
    */
-  shutdown(): Promise<void>;
+  shutdown(passedMs?: number): Promise<void>;
 }
 
 /** For a worker: spans, and no instrumentation of modules. */
@@ -100,8 +102,9 @@ export function startTracing(options: TelemetryOptions, traces: TracesConfig): T
   return {
     createObserver: (redactQuery) =>
       createTracingObserver({ recorder, knownMethods: methods, propagate, trust, redactQuery }),
-    async shutdown() {
-      const startedMs = performance.now();
+    flush: () => void queue.forceFlush().catch(() => {}),
+    async shutdown(passedMs = 0) {
+      const startedMs = performance.now() - passedMs;
       await recorder.closed(LAST_REQUESTS_MS);
       const reason = await shutdown(sdk, startedMs, SPANS_SHUTDOWN_MS);
       const lostSpans = queue.held + watch.untold;

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import type { RetryReason } from "../../src/config/config.ts";
 import type { AttemptEnd, Strategy } from "../../src/plugin.ts";
-import type { Counters } from "../../src/pool/counters.ts";
+import { Counters, countersLength } from "../../src/pool/counters.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { AttemptLoop } from "../../src/proxy/attempt-loop.ts";
 import type { FrontAnswer } from "../../src/proxy/front.ts";
@@ -12,7 +12,7 @@ import { StrategyHost } from "../../src/strategy/host.ts";
 import { TransportError } from "../../src/transport/transport-error.ts";
 import type { HandFedReader } from "./byte-reader.ts";
 import { frontRequest } from "./front-request.ts";
-import { backendConfig, newCounters, poolConfig } from "./pools.ts";
+import { backendConfig, poolConfig } from "./pools.ts";
 import { HandFedBody, type ScriptedExchange, ScriptedTransport } from "./scripted-transport.ts";
 
 export type Script = (exchange: ScriptedExchange, index: number) => void;
@@ -26,7 +26,7 @@ export interface Bench {
   clientGone(): void;
   /** Attempts that count as a backend's failure. */
   blamed(): number;
-  /** Fails unless nothing is in flight and everything that began has ended once. */
+  /** Fails unless nothing is in flight, everything that began has ended once, and nothing was booked without a lease. */
   expectClosedBooks(): void;
 }
 
@@ -46,7 +46,8 @@ export function send(script: Script, options: BenchOptions = {}): Bench {
   const configs = Array.from({ length: backends }, (_, i) =>
     backendConfig(`b${i}`, { maxInFlight }),
   );
-  const counters = newCounters(backends, 1);
+  const shape = { rows: backends, workers: 1 };
+  const counters = new LeasedCounters(new Int32Array(countersLength(shape)), shape);
   const config = poolConfig(configs, {
     retry:
       options.retry === false ? null : { attempts: 2, budget: 0.2, on: retryOn(options.retry) },
@@ -139,10 +140,40 @@ export function send(script: Script, options: BenchOptions = {}): Bench {
     blamed: () => configs.reduce((sum, _, row) => sum + counters.failures(row), 0),
     expectClosedBooks() {
       for (let row = 0; row < backends; row++) expect(counters.inFlight(row)).toBe(0);
+      expect(counters.unleased).toEqual([]);
       expect(ends).toHaveLength(started.length);
       expect(new Set(started).size).toBe(started.length);
     },
   };
+}
+
+/** Notices what is booked in a row without a lease there: it may be another backend's by then. */
+class LeasedCounters extends Counters {
+  readonly unleased: string[] = [];
+
+  override countRequest(row: number, worker: number): void {
+    this.#check(row, "a request");
+    super.countRequest(row, worker);
+  }
+
+  override countFailure(row: number, worker: number): void {
+    this.#check(row, "a failure");
+    super.countFailure(row, worker);
+  }
+
+  override addConsecutiveFailures(row: number, count: number): number {
+    this.#check(row, "a failure in a row");
+    return super.addConsecutiveFailures(row, count);
+  }
+
+  override clearConsecutiveFailures(row: number): number {
+    this.#check(row, "a success");
+    return super.clearConsecutiveFailures(row);
+  }
+
+  #check(row: number, what: string): void {
+    if (this.inFlight(row) === 0) this.unleased.push(what);
+  }
 }
 
 function retryOn(retry: BenchOptions["retry"]): readonly RetryReason[] {

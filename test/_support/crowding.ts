@@ -7,3 +7,21 @@ import { cpus, loadavg } from "node:os";
 export function crowding(): number {
   return Math.max(1, (loadavg()[0] ?? 0) / cpus().length);
 }
+
+/** Gives the share of time in which the processors had nothing to do since it was made. */
+export function watchIdleTime(): () => number {
+  const start = processorTimes();
+  return () => {
+    const now = processorTimes();
+    return (now.idle - start.idle) / Math.max(1, now.all - start.all);
+  };
+}
+
+function processorTimes(): { readonly idle: number; readonly all: number } {
+  let [idle, all] = [0, 0];
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    for (const ms of Object.values(times)) all += ms;
+  }
+  return { idle, all };
+}

@@ -1,5 +1,5 @@
 /** A real leastwise (master and workers) for integration tests. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { UserConfig } from "../../src/index.ts";
@@ -21,7 +21,7 @@ export interface Proxy {
   reload(): Promise<ReloadView>;
   /** The `ready` line of its log. */
   readonly ready: Readonly<Record<string, unknown>>;
-  /** Everything written to stderr so far. */
+  /** Everything written to stderr so far; with `onLog` only up to the `ready` line. */
   log(): string;
   pools(): Promise<PoolView[]>;
   workers(): Promise<WorkerView[]>;
@@ -84,6 +84,8 @@ export interface ProxyOptions {
   readonly descriptors?: { readonly soft: number; readonly hard: number };
   /** A descriptor for its standard output; default: none. */
   readonly stdout?: number;
+  /** Gets every piece of its log instead of `log()`, which would grow with a long run. */
+  readonly onLog?: (text: string) => void;
   /** Files laid beside the config, by name. */
   readonly files?: Record<string, string>;
 }
@@ -91,6 +93,9 @@ export interface ProxyOptions {
 /** Starts the compiled binary on free ports and waits until it is ready. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
+  // Of one that is killed nothing is left either.
+  const temp = join(folder, "tmp");
+  mkdirSync(temp);
   for (const [name, text] of Object.entries(options.files ?? {})) {
     writeFileSync(join(folder, name), text);
   }
@@ -108,7 +113,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     [...limited(options.descriptors), binary, "serve", ...(options.flags ?? [])],
     {
       cwd: folder,
-      env: { ...cleanEnv(), ...options.env },
+      env: { ...cleanEnv(), TMPDIR: temp, ...options.env },
       stdin: "ignore",
       stdout: options.stdout ?? "ignore",
       stderr: "pipe",
@@ -120,10 +125,17 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   >();
   const reading = (async () => {
     const decoder = new TextDecoder();
+    let isReady = false;
     for await (const bytes of child.stderr) {
-      log += decoder.decode(bytes, { stream: true });
-      const line = log.split("\n").find((text) => text.includes('"message":"ready"'));
-      if (line !== undefined) ready.resolve(JSON.parse(line));
+      const text = decoder.decode(bytes, { stream: true });
+      options.onLog?.(text);
+      if (isReady && options.onLog) continue;
+      log += text;
+      if (isReady) continue;
+      const line = log.split("\n").find((each) => each.includes('"message":"ready"'));
+      if (line === undefined) continue;
+      isReady = true;
+      ready.resolve(JSON.parse(line));
     }
     ready.reject(new Error(`leastwise ended before it was ready:\n${log}`));
   })();

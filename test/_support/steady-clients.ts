@@ -53,6 +53,10 @@ export function startClients(port: number, count: number, everyMs: number): Stea
         const atMs = performance.now();
         const status = Number(head.split(" ", 2)[1]);
         answers.push({ atMs, tookMs: atMs - startedAt, status, worker });
+        if (/^connection: close\r$/im.test(head)) {
+          connection.end();
+          connection = null;
+        }
       } catch {
         losses.push({ atMs: performance.now(), worker });
         connection = null;

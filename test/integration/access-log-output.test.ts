@@ -198,6 +198,24 @@ describe("a file", () => {
     await broken;
     expect(pathsOf(accessLines(readFileSync(file, "utf8")))).toEqual(["/broken"]);
   });
+
+  test("has them, too, when a reload has put another in its place meanwhile", async () => {
+    // Went wrong: the stop waited for the new one alone, and the process ended before the old one was written.
+    const silent = backend(() => null);
+    const config = {
+      workers: 1,
+      pools: { web: { backends: [silent.url], health: false as const } },
+      shutdown: { grace: "50ms" },
+    };
+    const front = await proxy({ config: { ...config, accessLog: { file, log: "all" } } });
+    const broken = fetch(`${front.url}/broken`).catch(() => null);
+    await silent.seen(1);
+    front.configure({ ...config, accessLog: { file: `${file}.next`, log: "all" } });
+    expect(await front.reload()).toMatchObject({ ok: true });
+    expect(await front.stop()).toBe(0);
+    await broken;
+    expect(pathsOf(accessLines(readFileSync(file, "utf8")))).toEqual(["/broken"]);
+  });
 });
 
 describe("what takes nothing", () => {

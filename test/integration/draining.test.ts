@@ -61,7 +61,7 @@ describe("a drained backend", () => {
     expect(Object.keys(await shares(front)).toSorted()).toEqual(["a", "b"]);
   });
 
-  test("stays drained when workers are replaced, and through reloads", async () => {
+  test("stays drained when workers are replaced or recycled, and through reloads", async () => {
     const { config, front } = await pair(1);
     expect((await post(front, "/api/v1/pools/web/backends/a/drain")).status).toBe(200);
     process.kill((await front.workers())[0]?.pid ?? 0, "SIGKILL");
@@ -72,8 +72,12 @@ describe("a drained backend", () => {
     const backends = [{ url: added.url, id: "c" }, ...(b ? [b] : []), { ...a, weight: 3 }];
     front.configure({ pools: { web: { backends } }, workers: 1 } as typeof config);
     expect(await front.reload()).toMatchObject({ ok: true });
-    expect((await shares(front))["a"]).toBeUndefined();
-    expect((await front.pools())[0]?.backends[2]).toMatchObject({ id: "a", draining: true });
+    expect(Object.keys(await shares(front)).toSorted()).toEqual(["b", "c"]);
+    const drained = { id: "a", draining: true, requests: 0 };
+    expect((await front.pools())[0]?.backends[2]).toMatchObject(drained);
+    expect((await front.run("recycle")).exitCode).toBe(0);
+    expect(Object.keys(await shares(front)).toSorted()).toEqual(["b", "c"]);
+    expect((await front.pools())[0]?.backends[2]).toMatchObject(drained);
   });
 
   test("that a reload removes and another one brings back begins anew", async () => {

@@ -355,3 +355,23 @@ describe("the format", () => {
     expect(plain(open.text)).toEqual(plain(text.text));
   });
 });
+
+test("counts of a backend that one reload takes out and another brings back go on", async () => {
+  // Went wrong: they began at 0 again, under the start time of the ones before.
+  const [away, stays] = [harness.backend(), harness.backend()];
+  const configOf = (...urls: string[]) => ({ workers: 1, pools: { web: { backends: urls } } });
+  const proxy = await harness.proxy({ config: configOf(away.url) });
+  const total = async () =>
+    sumOf(await settled(proxy), "leastwise_backend_requests_total", {
+      server_port: portOf(away.url),
+    });
+  for (const expected of [3, 6]) {
+    for (let i = 0; i < 3; i++) await (await fetch(proxy.url)).text();
+    expect(await total()).toBe(expected);
+    for (const urls of [[stays.url], [away.url]]) {
+      proxy.configure(configOf(...urls));
+      expect(await proxy.reload()).toMatchObject({ ok: true });
+    }
+    expect(await total()).toBe(expected);
+  }
+});

@@ -86,7 +86,7 @@ beforeEach(async () => {
   const layout = layOutWorkerMemory(shape);
   memory = createSharedMemory(layout.words * Int32Array.BYTES_PER_ELEMENT);
   counters = layout.counters(memory.view);
-  rows = new RowTable(counters);
+  rows = new RowTable(counters, () => {});
   answers = [];
   running = [];
   generation = 0;
@@ -97,6 +97,7 @@ beforeEach(async () => {
       succeeds: false,
       counters: { handle: memory.handle, shape, censusKey: "key" },
       seed: 1,
+      key: "key",
       instance: "a1b2c3d4",
       telemetry: { config: telemetryConfig(), service, tls: noTls },
     },
@@ -433,3 +434,25 @@ async function refuses(address: SocketAddress): Promise<boolean> {
     return true;
   }
 }
+
+describe("a plan that comes while its worker is stopped", () => {
+  test("is refused, and opens no listener: nobody would hear that it closes", async () => {
+    const address = await freeAddress();
+    const plan = makePlan([address], poolConfig([backendAt("a", backend())], FILE_STRATEGY));
+    await worker.stop({ delayMs: 0, graceMs: 0 });
+    const problems = [{ path: "worker 0", message: "the worker is being stopped" }];
+    expect(await prepare(plan)).toMatchObject({ type: "refused", problems, atRunTime: true });
+    await expect(connectRaw(portOf(address))).rejects.toThrow();
+  });
+
+  test("is refused when it was being prepared, too", async () => {
+    const address = await freeAddress();
+    const plan = makePlan([address], poolConfig([backendAt("a", backend())], FILE_STRATEGY));
+    const prepared = prepare(plan);
+    await worker.stop({ delayMs: 0, graceMs: 0 });
+    expect(await prepared).toMatchObject({ type: "refused", atRunTime: true });
+    expect(await commit(plan)).toMatchObject({ type: "refused" });
+    await expect(connectRaw(portOf(address))).rejects.toThrow();
+    expect(seen().instances.every(({ disposed }) => disposed)).toBe(true);
+  });
+});

@@ -9,6 +9,7 @@ import { useHarness } from "../_support/harness.ts";
 import { OtlpGrpcReceiver } from "../_support/otlp-grpc-receiver.ts";
 import { OtlpReceiver } from "../_support/otlp-receiver.ts";
 import type { Proxy } from "../_support/proxy.ts";
+import { connectRaw } from "../_support/raw-client.ts";
 import { CERTIFICATE, KEY } from "../_support/tls-certificate.ts";
 
 const harness = useHarness();
@@ -352,9 +353,32 @@ test("a stop gives the access log and the spans their time at once, not one afte
   const [begin] = lines(proxy, /"stopping"/);
   const [given] = lines(proxy, /the last spans were not exported/);
   const tookMs = Date.parse(String(given?.["time"])) - Date.parse(String(begin?.["time"]));
-  // Half a second for clients to hear of it, and two for the spans.
+  // Two seconds for the spans, and half of the first one also for clients to hear of it.
   expect(tookMs).toBeGreaterThanOrEqual(1900);
   expect(tookMs).toBeLessThan(3200);
+});
+
+// What waited was sent only when connections were closed: a stop took half a second longer than its 3 s.
+test("a stop sends what waits while clients hear of it", async () => {
+  const receiver = opened(new OtlpReceiver());
+  const proxy = await proxyWith({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/v1/traces`,
+    OTEL_BSP_SCHEDULE_DELAY: "600000",
+  });
+  const client = await connectRaw(proxy.port);
+  const get = async (count: number): Promise<void> => {
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.until((text) => text.split("HTTP/1.1 200").length > count);
+  };
+  await get(1);
+  // The first span is sent by itself.
+  expect(await receiver.spans(2)).toHaveLength(2);
+  await get(2);
+  const stopped = proxy.stop();
+  await client.closed;
+  expect(receiver.exports.length).toBeGreaterThan(1);
+  expect(await stopped).toBe(0);
+  expect(await receiver.spans(4)).toHaveLength(4);
 });
 
 test("spans that a stop loses are counted", async () => {

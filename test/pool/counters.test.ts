@@ -175,9 +175,8 @@ describe("counters", () => {
     expect(counters.isQuiet(0)).toBe(true);
   });
 
-  test("a row given to another backend starts empty, a generation later, and leaves its neighbours alone", () => {
+  test("a row given to another backend starts empty and leaves its neighbours alone", () => {
     const counters = newCounters(3);
-    expect(counters.startRow(1)).toBe(1);
     for (const row of [0, 1, 2]) {
       counters.countRequest(row, 0);
       counters.countFailure(row, 1);
@@ -186,8 +185,7 @@ describe("counters", () => {
       counters.setEjection(row, EJECTION_ON, 99);
       counters.setDraining(row, true);
     }
-    expect(counters.startRow(1)).toBe(2);
-    expect(counters.generation(1)).toBe(2);
+    counters.startRow(1);
     expect(read(counters, 1)).toEqual([0, 0, 0, 0, 0, 0, PROBE_UNKNOWN, EJECTION_NONE, 0, false]);
     for (const row of [0, 2]) {
       expect(read(counters, row)).toEqual([0, 0, 0, 1, 1, 2, PROBE_HEALTHY, EJECTION_ON, 99, true]);

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -114,6 +115,48 @@ test("a stop waits a moment for requests that are just ending, and not for those
   ending?.ended(requestEnd());
   await closed;
   expect(pathsIn("a")).toEqual(["/ending"]);
+});
+
+test("a stop writes the last lines of one that was replaced or called off, too", async () => {
+  // Went wrong: they were collected for a moment, in which the process ended.
+  const { logs, told } = start();
+  const first = await logs.prepare(toFile("a"));
+  logs.commit(first);
+  const [ended, ending] = ["/ended", "/ending"].map((path) => request(first?.observer, path));
+  logs.commit(await logs.prepare(toFile("b")));
+  const third = await logs.prepare(toFile("c"));
+  request(third?.observer, "/of a plan that was called off")?.ended(requestEnd());
+  logs.abort(third);
+  ended?.ended(requestEnd());
+  setTimeout(() => ending?.ended(requestEnd()), 20);
+  await logs.close();
+  expect(pathsIn("a")).toEqual(["/ended", "/ending"]);
+  expect(pathsIn("c")).toEqual(["/of a plan that was called off"]);
+  await until(() => openFiles().length === 0);
+  expect(told.dropped).toBe(0);
+});
+
+test("a rotation reaches one that was replaced and still has a request", async () => {
+  const { logs } = start();
+  const first = await logs.prepare(toFile("a"));
+  logs.commit(first);
+  const slow = request(first?.observer, "/slow");
+  logs.commit(await logs.prepare(toFile("b")));
+  renameSync(join(folder, "a"), join(folder, "a.1"));
+  await logs.reopen(null);
+  slow?.ended(requestEnd());
+  await logs.close();
+  expect([pathsIn("a.1"), pathsIn("a")]).toEqual([[], ["/slow"]]);
+});
+
+test("one that ends while it is being opened anew leaves no file open", async () => {
+  const { logs } = start();
+  logs.commit(await logs.prepare(toFile("a")));
+  const reopened = logs.reopen(null);
+  logs.commit(null);
+  await reopened;
+  await logs.close();
+  await until(() => openFiles().length === 0);
 });
 
 test("off is off, and one that cannot be written is an error with its path", async () => {

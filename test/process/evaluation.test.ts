@@ -123,3 +123,61 @@ test("a strategy's bundle and description come back", async () => {
   expect(description).toEqual({ name: "mine", version: module.version, source: file });
   expect(await Bun.file(module.path).exists()).toBe(true);
 });
+
+describe("a strategy that computes for longer than the watchdog allows in a worker", () => {
+  /** Once, on a processor of its own or not. */
+  const burn = `if (!globalThis.burnt) {
+    globalThis.burnt = true;
+    const computed = () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; };
+    for (const until = computed() + 400; computed() < until;) for (let i = 0; i < 1e6; i++);
+  }`;
+  const source = (top: string, create = "", score = "") => `${top}
+    export default { name: "mine", apiVersion: 1, create: () => { ${create}
+      return { score(b) { ${score} return b.inFlight; } }; } };`;
+
+  test.each([
+    ["at top level", source(burn), "its top level"],
+    ["in create", source("", burn), "create"],
+    ["in score", source("", "", burn), "score"],
+  ])("%s is refused with both times", async (_where, text, what) => {
+    await using folder = await folderWith({ "mine.ts": text });
+    const file = join(folder.path, "mine.ts");
+    const out = join(folder.path, "out");
+    const options = { watchdogMs: 300, deadlineMs: 30_000 };
+    const evaluated = evaluateStrategyConfig({ kind: "file", file }, out, options);
+    expect(await refusalOf(evaluated)).toMatch(
+      new RegExp(
+        `^${file}: ${what} computes for \\d{3,4} ms, in which a worker does nothing else; watchdog allows 300 ms$`,
+      ),
+    );
+  });
+
+  test("is what it is where there is no watchdog, and where it only waits", async () => {
+    await using folder = await folderWith({
+      "burns.ts": source(burn),
+      "waits.ts": source("await Bun.sleep(400);"),
+    });
+    const out = join(folder.path, "out");
+    const [burns, waits] = ["burns.ts", "waits.ts"].map((name) => join(folder.path, name));
+    const options = { watchdogMs: 300, deadlineMs: 30_000 };
+    expect(
+      await Promise.all([
+        evaluateStrategyConfig({ kind: "file", file: burns ?? "" }, out),
+        evaluateStrategyConfig({ kind: "file", file: waits ?? "" }, out, options),
+      ]),
+    ).toHaveLength(2);
+  });
+});
+
+test("a refusal is bounded, however much a strategy says in our name", async () => {
+  await using folder = await folderWith({
+    "mine.ts": `process.send({ kind: "refused", file: null, problems: [
+      { path: "pools.web.strategy", message: "x".repeat(1_000_000) },
+    ] });`,
+  });
+  const refusal = await refusalOf(
+    evaluateStrategyConfig({ kind: "file", file: join(folder.path, "mine.ts") }, folder.path),
+  );
+  expect(refusal).toEndWith("… (998000 more characters)");
+  expect(refusal.length).toBeLessThan(5000);
+});

@@ -16,6 +16,7 @@ function stage() {
   }));
   const recycling = new Recycling({
     places: () => places,
+    outgrown: () => false,
     replace: async ({ index }) => {
       const step = Promise.withResolvers<void>();
       waiting.push(step);
@@ -31,7 +32,7 @@ function stage() {
     if (error === undefined) step?.resolve();
     else step?.reject(error);
   };
-  return { recycling, replaced, next, log };
+  return { recycling, replaced, next, log, places };
 }
 
 test("whoever asks for all while the full ones are replaced gets all of them new", async () => {
@@ -61,4 +62,20 @@ test("a full one that cannot be replaced is told in the log, and all can be aske
   await all;
   expect(replaced).toEqual([0, 1, 2]);
   expect(log.lines.map(({ message }) => message)).toContain("recycling ended early");
+});
+
+test("one that is asked for by name comes after what is under way, and not when it was replaced by that", async () => {
+  const { recycling, replaced, next, places } = stage();
+  const all = recycling.recycle();
+  const [first, second] = places;
+  if (first === undefined || second === undefined) throw new Error("there are three");
+  recycling.recycleOne(first);
+  recycling.recycleOne(second);
+  second.worker = { ...second.worker };
+  for (let step = 0; step < 4; step++) await next();
+  await all;
+  const after = recycling.recycle();
+  for (let step = 0; step < 3; step++) await next();
+  await after;
+  expect(replaced).toEqual([0, 1, 2, 0, 0, 1, 2]);
 });

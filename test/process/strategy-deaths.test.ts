@@ -79,6 +79,32 @@ test("a number that no strategy has is nobody's death", () => {
   expect(deaths.find(5)).toBeNull();
 });
 
+describe("of thousands of versions", () => {
+  test("the oldest are forgotten, sealed ones too, and numbers are never given twice", () => {
+    const first = of("mine 1").number;
+    deaths.count(first);
+    deaths.count(first);
+    for (let version = 2; version < 500; version++) of(`mine ${version}`);
+    expect(of("mine 1").sealed).toBe(true);
+    const second = of("mine 2").number;
+    for (let version = 500; version < 3000; version++) of(`mine ${version}`);
+    expect(deaths.find(first)).toBeNull();
+    expect(of("mine 1").sealed).toBe(false);
+    expect(of("mine 1").number).toBeGreaterThan(second + 1000);
+    expect(deaths.find(of("mine 2999").number)?.version).toBe("2999");
+  });
+
+  test("one that stays in use is remembered", () => {
+    const { number } = of("mine 1");
+    deaths.count(number);
+    for (let version = 2; version < 3000; version++) {
+      deaths.problemsOf(plan({ web: `mine ${version}` }), plan({ web: "mine 1" }).strategies);
+      deaths.conditionsOf(plan({ web: `mine ${version}` }));
+    }
+    expect(deaths.count(number)).toBe(true);
+  });
+});
+
 describe("a plan with a sealed strategy", () => {
   beforeEach(() => {
     const { number } = of("mine 2");

@@ -40,9 +40,11 @@ beforeEach(() => {
       cpuOf: () => cpuMs,
     },
     limits: () => ({ watchdogMs, workerMemoryBytes: 200 * MIB }),
+    isWhole: () => true,
     now: clock.now,
     schedule: clock.schedule,
     onHanging: (_worker, { text }) => void causes.push(text),
+    onFull() {},
   });
   pulse.beat();
   watchdog.start();
@@ -160,6 +162,14 @@ describe("a worker hangs", () => {
     expect(causes).toHaveLength(1);
   });
 
+  test("when it has computed for as long as the watchdog allows, on however little of a processor", async () => {
+    doing = { beats: false, cpuShare: 0.15, state: "R" };
+    await clock.pass(5500);
+    expect(causes).toEqual([]);
+    await clock.pass(2000);
+    expect(causes).toEqual([expect.stringMatching(/^computes without a break for \d{4} ms/)]);
+  });
+
   test("when it sleeps in a strategy for five times as long", async () => {
     pulse.callsOf(1).enter("pick");
     doing = { beats: false, cpuShare: 0, state: "S" };
@@ -183,6 +193,70 @@ test("a worker with more memory than it may have is named with both", async () =
   watchdogMs = null;
   await clock.pass(200);
   expect(causes).toEqual(["has 201 MiB of memory, and workerMemory allows 200 MiB"]);
+});
+
+describe("several workers with more memory than they may have", () => {
+  const MAY = 200 * MIB;
+  let living: { index: number; pid: number; column: number; kill(): void; bytes: number }[];
+  let isWhole: boolean;
+  let ended: number[];
+  let full: number[];
+
+  beforeEach(() => {
+    living = [201, 203, 202].map((mib, index) => {
+      return { index, pid: 100 + index, column: index, kill() {}, bytes: mib * MIB };
+    });
+    isWhole = true;
+    ended = [];
+    full = [];
+    watchdog.stop();
+    watchdog = new Watchdog({
+      workers: () => living,
+      pulseOf: () => new WorkerPulse(new Int32Array(PULSE_WORDS)),
+      usages: {
+        memoryOf: (pid) => ({ bytes: living[pid - 100]?.bytes ?? 0, state: "S" }),
+        cpuOf: () => 0,
+      },
+      limits: () => ({ watchdogMs, workerMemoryBytes: MAY }),
+      isWhole: () => isWhole,
+      now: clock.now,
+      schedule: clock.schedule,
+      onHanging: ({ index }) => void ended.push(index),
+      onFull: ({ index }) => void full.push(index),
+    });
+    watchdog.start();
+  });
+
+  test("are ended one after the other, the largest first, each when the one before is gone and replaced", async () => {
+    await clock.pass(10_000);
+    // It takes its time to go.
+    expect(ended).toEqual([1]);
+    living = living.map((each) => (each.index === 1 ? { ...each, bytes: 0 } : each));
+    isWhole = false;
+    await clock.pass(10_000);
+    expect(ended).toEqual([1]);
+    isWhole = true;
+    await clock.pass(200);
+    expect(ended).toEqual([1, 2]);
+  });
+
+  test("are waited for up to twice as much", async () => {
+    isWhole = false;
+    await clock.pass(1000);
+    expect(ended).toEqual([]);
+    living = living.map((each) => ({ ...each, bytes: 2 * MAY + 1 }));
+    await clock.pass(200);
+    expect(ended).toHaveLength(1);
+  });
+
+  test("have been told of from 90 % on", async () => {
+    living = [0.89, 0.9, 0.99].map((share, index) => {
+      return { index, pid: 100 + index, column: index, kill() {}, bytes: share * MAY };
+    });
+    await clock.pass(200);
+    expect(full).toEqual([1, 2]);
+    expect(ended).toEqual([]);
+  });
 });
 
 test("nobody is watched after the end", async () => {

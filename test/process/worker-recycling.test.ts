@@ -3,74 +3,23 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RuntimeError } from "../../src/errors.ts";
-import type { Plan, ToWorker } from "../../src/process/messages.ts";
-import { WorkerGroup } from "../../src/process/worker-group.ts";
-import { type FakeWorker, FakeWorkers, obey } from "../_support/fake-worker.ts";
-import { RecordedLog } from "../_support/recorded-log.ts";
-import { noTls, service, telemetryConfig } from "../_support/telemetry-config.ts";
-import { VirtualClock } from "../_support/virtual-clock.ts";
+import type { ToWorker } from "../../src/process/messages.ts";
+import { type FakeWorker, obey } from "../_support/fake-worker.ts";
+import { plan, WorkerStage } from "../_support/worker-stage.ts";
 
-let clock: VirtualClock;
-let workers: FakeWorkers;
-let log: RecordedLog;
-/** Columns of those that ended. */
-let exits: number[];
+let stage: WorkerStage;
+let clock: WorkerStage["clock"];
+let workers: WorkerStage["workers"];
+let log: WorkerStage["log"];
 let folder: string;
 
 beforeEach(() => {
-  clock = new VirtualClock();
-  workers = new FakeWorkers();
-  log = new RecordedLog();
-  exits = [];
+  stage = new WorkerStage();
+  ({ clock, workers, log } = stage);
   folder = mkdtempSync(join(tmpdir(), "leastwise-test-"));
 });
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-async function started(count = 2): Promise<WorkerGroup> {
-  const group = new WorkerGroup({
-    count,
-    counters: { handle: "", shape: { rows: 1, workers: count + 1 }, censusKey: "key" },
-    version: "1.0.0",
-    spawn: workers.spawn,
-    beforePrepare: () => {},
-    onMessage: () => {},
-    conditionsOf: () => ({}),
-    onExit: ({ column }) => {
-      exits.push(column);
-      return null;
-    },
-    graceMs: () => 1000,
-    random: () => 0.5,
-    instance: "a1b2c3d4",
-    telemetry: { config: telemetryConfig(), service, tls: noTls },
-    now: clock.now,
-    schedule: clock.schedule,
-    log,
-  });
-  await group.apply(plan(1));
-  return group;
-}
-
-/** `bundle`: of its only pool's strategy. */
-function plan(generation: number, bundle?: string): Plan {
-  const description = { name: "mine", version: "1", source: "mine.ts" };
-  const module = { kind: "file", source: "mine.ts", path: bundle ?? "", version: "1" } as const;
-  return {
-    generation,
-    config: {
-      listen: [],
-      pools: [],
-      routes: [],
-      trustedProxies: [],
-      clientConnections: { max: null, maxPerAddress: null },
-      accessLog: null,
-      requestId: true,
-    },
-    rows: {},
-    strategies: bundle === undefined ? {} : { web: { description, module } },
-  };
-}
 
 /** One that is told to stop says that it is closed, and ends when the test says so. */
 function obeyButLinger(message: ToWorker, worker: FakeWorker): unknown {
@@ -87,7 +36,7 @@ function setupOf(worker: FakeWorker) {
 
 describe("recycling", () => {
   test("brings a new worker up before the old one is told to stop, one place after the other", async () => {
-    const group = await started();
+    const group = await stage.started();
     const events: string[] = [];
     workers.answer = (message, worker) => {
       events.push(`${worker.pid} ${message.type}`);
@@ -112,7 +61,7 @@ describe("recycling", () => {
   });
 
   test("gives each living worker a column of its own, and never needs more than one to spare", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.answer = obeyButLinger;
     const recycled = group.recycle();
     await clock.pass(100);
@@ -121,13 +70,13 @@ describe("recycling", () => {
     expect(workers.all.map((worker) => setupOf(worker).column)).toEqual([0, 1, 2]);
     workers.at(0).end("exit code 0");
     await clock.pass(0);
-    expect(exits).toEqual([0]);
+    expect(stage.exits).toEqual([0]);
     expect(setupOf(workers.at(3))).toMatchObject({ index: 1, column: 0, succeeds: true });
     await recycled;
   });
 
-  test("shows who is coming and who is leaving", async () => {
-    const group = await started(1);
+  test("shows who is coming and who is stopping", async () => {
+    const group = await stage.started(1);
     workers.answer = (message, worker) =>
       message.type === "commit" ? null : obeyButLinger(message, worker);
     void group.recycle();
@@ -145,7 +94,7 @@ describe("recycling", () => {
   });
 
   test("ends at a successor that cannot serve: its predecessor goes on, and those behind it", async () => {
-    const group = await started();
+    const group = await stage.started();
     const problems = [{ path: "pools.web.strategy", message: "create threw" }];
     workers.answer = (message, worker) =>
       message.type === "prepare" && worker.pid === 3
@@ -165,14 +114,14 @@ describe("recycling", () => {
   });
 
   test("ends when the machine has no room for a process", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.failures.push(new Error("EAGAIN"));
     await expect(group.recycle()).rejects.toThrow("EAGAIN");
     expect(group.serving).toBe(2);
   });
 
   test("of a worker that dies meanwhile: its successor takes the place, nobody else comes", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.answer = (message, worker) => {
       if (message.type === "commit" && worker.pid === 3) workers.at(0).end("signal SIGKILL");
       if (message.type === "stop") worker.end("exit code 0");
@@ -188,7 +137,7 @@ describe("recycling", () => {
   });
 
   test("of a worker that dies while its successor fails: another one is started", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.answer = (message, worker) => {
       if (message.type !== "prepare" || worker.pid !== 3) return obey(message);
       workers.at(0).end("signal SIGKILL");
@@ -199,10 +148,12 @@ describe("recycling", () => {
     await clock.pass(60_000);
     expect(workers.all).toHaveLength(4);
     expect(group.serving).toBe(2);
+    // It was 2: once for the successor that did not come.
+    expect(group.restarts).toBe(1);
   });
 
   test("passes over a worker that is being replaced anyway", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.answer = (message, worker) => {
       if (message.type === "prepare" && worker.pid === 3) return null;
       if (message.type === "stop") worker.end("exit code 0");
@@ -218,7 +169,7 @@ describe("recycling", () => {
   });
 
   test("that is asked for twice is done once", async () => {
-    const group = await started();
+    const group = await stage.started();
     await Promise.all([group.recycle(), group.recycle()]);
     expect(workers.all).toHaveLength(4);
     await group.recycle();
@@ -226,7 +177,7 @@ describe("recycling", () => {
   });
 
   test("keeps a plan waiting until nobody can connect to the old worker any more", async () => {
-    const group = await started(1);
+    const group = await stage.started(1);
     workers.answer = (message, worker) => (worker.ended ? null : obey(message));
     void group.recycle();
     await clock.pass(0);
@@ -241,7 +192,7 @@ describe("recycling", () => {
   });
 
   test("kills an old worker that does not end within the grace", async () => {
-    const group = await started(1);
+    const group = await stage.started(1);
     workers.answer = obeyButLinger;
     await group.recycle();
     await clock.pass(6499);
@@ -252,7 +203,7 @@ describe("recycling", () => {
   });
 
   test("is called off by a stop, which reaches old and new ones", async () => {
-    const group = await started();
+    const group = await stage.started();
     workers.answer = (message, worker) => {
       if (message.type === "stop" && worker.pid !== 1) worker.end("exit code 0");
       return obeyButLinger(message, worker);
@@ -269,7 +220,7 @@ describe("recycling", () => {
   });
 
   test("is done by itself when a worker holds too much of strategies that were replaced", async () => {
-    const group = await started(1);
+    const group = await stage.started(1);
     workers.answer = (message, worker) => {
       if (message.type === "stop") worker.end("exit code 0");
       return obey(message);
@@ -290,8 +241,26 @@ describe("recycling", () => {
     );
   });
 
+  test("is done by itself when a worker's metrics are full of backends that are gone", async () => {
+    const group = await stage.started();
+    workers.answer = (message, worker) => {
+      if (message.type === "stop") worker.end("exit code 0");
+      return obey(message);
+    };
+    stage.outgrown.add(1);
+    await group.apply(plan(2));
+    await clock.pass(0);
+    expect((await group.status()).map(({ pid }) => pid)).toEqual([1, 3]);
+    await group.apply(plan(3));
+    await clock.pass(0);
+    expect(workers.all).toHaveLength(3);
+    expect(log.messages).toContain(
+      "workers are recycled: they hold many metrics of backends that are gone",
+    );
+  });
+
   test("is no cure for one strategy that is large", async () => {
-    const group = await started(1);
+    const group = await stage.started(1);
     const large = bundle("large.js", 100_000_000);
     for (const generation of [2, 3, 4]) await group.apply(plan(generation, large));
     await clock.pass(1000);

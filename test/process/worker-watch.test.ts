@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { PULSE_WORDS, type StrategyCall, WorkerPulse } from "../../src/pool/worker-pulse.ts";
 import type { Plan } from "../../src/process/messages.ts";
-import type { WatchedWorker } from "../../src/process/watchdog.ts";
-import { WorkerWatch } from "../../src/process/worker-watch.ts";
+import { type MortalWorker, WorkerWatch } from "../../src/process/worker-watch.ts";
 import { RecordedLog } from "../_support/recorded-log.ts";
 import { VirtualClock } from "../_support/virtual-clock.ts";
 
@@ -17,6 +16,7 @@ let clock: VirtualClock;
 let log: RecordedLog;
 let pulse: WorkerPulse;
 let sealed: number[];
+let recycled: number[];
 let killed: number;
 let bytes: number;
 let watch: WorkerWatch;
@@ -24,15 +24,22 @@ let mine: number;
 let strategies: Plan["strategies"];
 
 /** Each is a process of its own. */
-let worker: WatchedWorker;
+let worker: MortalWorker;
+/** Whether the next workers are to end. */
+let isToEnd: boolean;
+/** Of older versions, in the next workers. */
+let superseded: number;
 
 beforeEach(() => {
   clock = new VirtualClock();
   log = new RecordedLog();
   pulse = new WorkerPulse(new Int32Array(PULSE_WORDS));
   sealed = [];
+  recycled = [];
   killed = 0;
   bytes = 0;
+  isToEnd = false;
+  superseded = 0;
   ({ strategies } = PLAN);
   worker = newWorker();
   watch = new WorkerWatch({
@@ -40,6 +47,8 @@ beforeEach(() => {
     pulseOf: () => pulse,
     strategies: () => strategies,
     limits: () => ({ watchdogMs: 1000, workerMemoryBytes: 1000 }),
+    isWhole: () => true,
+    recycle: ({ pid }) => void recycled.push(pid),
     seal: (strategy) => void sealed.push(strategy),
     usages: { memoryOf: () => ({ bytes, state: "R" }), cpuOf: () => clock.nowMs },
     now: clock.now,
@@ -52,8 +61,12 @@ beforeEach(() => {
 
 afterEach(() => watch.stop());
 
-function newWorker(): WatchedWorker {
-  return { index: 3, pid: 42, column: 0, kill: () => void killed++ };
+function newWorker(): MortalWorker {
+  const modules = { superseded: () => superseded };
+  const report = () => Promise.resolve("well");
+  const kill = () => void killed++;
+  const process = { index: 3, pid: 42, column: 0, alive: true, report, kill };
+  return { ...process, isToEnd, endedFor: null, modules };
 }
 
 /** A strategy from a file. */
@@ -67,12 +80,19 @@ async function loops(): Promise<void> {
   worker = newWorker();
   pulse.beat();
   await clock.pass(5000);
-  watch.ended(worker);
+  watch.ended(worker, "signal SIGKILL");
+}
+
+/** A worker whose process exits by itself, between calls. */
+function exits(): void {
+  worker = newWorker();
+  pulse.beat();
+  watch.ended(worker, "exit code 7");
 }
 
 function diesIn(call: StrategyCall | null): string | null {
   if (call !== null) pulse.callsOf(mine).enter(call);
-  return watch.ended(worker);
+  return watch.ended(worker, "signal SIGSEGV");
 }
 
 describe("a worker that ended", () => {
@@ -124,7 +144,7 @@ describe("a worker that hangs", () => {
         fields: { worker: 3, pid: 42, ...STRATEGY, call: "pick" },
       },
     ]);
-    expect(watch.ended(worker)).toMatch(
+    expect(watch.ended(worker, "signal SIGKILL")).toMatch(
       /^it computes without a break .*, in pick of strategy mine of pool web$/,
     );
   });
@@ -146,18 +166,130 @@ describe("a worker that hangs", () => {
     expect(sealed).toEqual([web?.number, api?.number] as number[]);
   });
 
-  test("between calls is nobody's fault where it may be that of several", async () => {
-    strategies = { web: file("abc"), api: file("def") };
-    await loops();
-    await loops();
-    expect(sealed).toEqual([]);
-  });
-
   test("with too much memory is killed", async () => {
     bytes = 1001;
     await clock.pass(200);
     expect(killed).toBe(1);
     expect(log.lines[0]?.message).toContain("of memory");
-    expect(watch.ended(worker)).toMatch(/^it has .* of memory/);
+    expect(watch.ended(worker, "signal SIGKILL")).toMatch(/^it has .* of memory/);
   });
 });
+
+describe("a worker that exits between calls, and was not told to", () => {
+  test("is named with who is suspected, and counts against the only strategy from a file", () => {
+    strategies = { web: file("abc"), other: BUILT_IN };
+    const { web } = watch.conditionsOf({ ...PLAN, strategies });
+    exits();
+    expect(log.lines).toMatchObject([
+      {
+        level: "error",
+        message: "a worker exited, and nobody had told it to",
+        fields: { worker: 3, pid: 42, reason: "exit code 7" },
+      },
+      {
+        level: "warn",
+        message: "the end of a worker counts against a strategy",
+        fields: { suspects: "mine of pool web", strategy: "mine", version: "abc" },
+      },
+    ]);
+    expect(sealed).toEqual([]);
+    exits();
+    expect(sealed).toEqual([web?.number] as number[]);
+  });
+
+  test("counts against the strategy that came last, in each of its pools, and then the one before", () => {
+    strategies = { web: file("abc"), api: file("def") };
+    watch.conditionsOf({ ...PLAN, strategies });
+    strategies = { web: file("ghi"), api: file("def"), admin: file("ghi") };
+    const { web, api, admin } = watch.conditionsOf({ ...PLAN, strategies });
+    exits();
+    exits();
+    expect(sealed).toEqual([web?.number, admin?.number] as number[]);
+    exits();
+    exits();
+    expect(sealed).toEqual([web?.number, admin?.number, api?.number] as number[]);
+  });
+
+  test("counts against nobody when it held older versions: their timers go on", () => {
+    strategies = { web: file("abc") };
+    superseded = 1;
+    for (let time = 0; time < 4; time++) exits();
+    expect(sealed).toEqual([]);
+    expect(log.lines.at(-1)).toMatchObject({
+      message: "the end of a worker counts against no strategy",
+      fields: { suspects: "mine of pool web", because: "it held older versions, too" },
+    });
+  });
+
+  test("counts against no built-in strategy", () => {
+    exits();
+    exits();
+    expect(sealed).toEqual([]);
+    expect(log.messages).toEqual(Array(2).fill("a worker exited, and nobody had told it to"));
+  });
+
+  test("before it was set up holds no strategy", () => {
+    strategies = { web: file("abc") };
+    worker = newWorker();
+    watch.ended(worker, "exit code 1");
+    expect(log.lines).toEqual([]);
+  });
+
+  test("is no news when it was told to", () => {
+    strategies = { web: file("abc") };
+    isToEnd = true;
+    exits();
+    exits();
+    expect(log.lines).toEqual([]);
+    expect(sealed).toEqual([]);
+  });
+});
+
+describe("a loop between calls", () => {
+  test("where several strategies may have done it counts against the one that came last", async () => {
+    strategies = { web: file("abc"), api: file("def") };
+    const { api } = watch.conditionsOf({ ...PLAN, strategies });
+    await loops();
+    await loops();
+    expect(sealed).toEqual([api?.number] as number[]);
+  });
+});
+
+test("a worker that is nearly full is recycled, and its successor in a minute at the earliest", async () => {
+  bytes = 950;
+  await clock.pass(59_000);
+  expect(recycled).toEqual([42]);
+  expect(log.lines).toMatchObject([
+    {
+      level: "warn",
+      message: expect.stringMatching(
+        /^a worker is recycled before it is ended: it has .* of memory/,
+      ),
+      fields: { worker: 3, pid: 42 },
+    },
+  ]);
+  await clock.pass(2000);
+  expect(recycled).toEqual([42, 42]);
+  expect(killed).toBe(0);
+});
+
+test("a worker that beats and gives no report is ended, which counts against its strategy", async () => {
+  strategies = { web: file("abc") };
+  const { web } = watch.conditionsOf({ ...PLAN, strategies });
+  for (let time = 0; time < 2; time++) {
+    worker = { ...newWorker(), report: () => silence() };
+    for (let tick = 0; tick < 100; tick++) {
+      pulse.beat();
+      await clock.pass(100);
+    }
+    watch.ended(worker, "signal SIGKILL");
+  }
+  expect(killed).toBe(2);
+  expect(log.messages[0]).toContain("it answers its master no more");
+  expect(sealed).toEqual([web?.number] as number[]);
+});
+
+/** As long as an answer is waited for. */
+function silence(): Promise<null> {
+  return new Promise((resolve) => clock.schedule(500, () => resolve(null)));
+}

@@ -7,6 +7,8 @@ import { type SoakStage, WORKERS } from "./soak-stage.ts";
 export interface Disturbance {
   /** How often, compared with the others. */
   readonly weight: number;
+  /** Whether it leaves workers, and what their memory holds, as they are. */
+  readonly calm: boolean;
   /** Whether a request that was under way meanwhile may end like this. */
   explains(end: SoakEnd): boolean;
   /** Resolves when everything is as before; rejects with what should have been. */
@@ -16,11 +18,14 @@ export interface Disturbance {
 const nothing = (): boolean => false;
 /** More than two workers have room for. */
 const CROWD = 700;
+/** So many requests go elsewhere before a drained backend is said to get none. */
+const DRAINED_FOR = 100;
 const CONNECTION_LOST = ["no connection", "closed before an answer", "broken answer"];
 
 export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   reload: {
     weight: 4,
+    calm: true,
     explains: nothing,
     async run(stage, random) {
       const without = random() < 0.5;
@@ -38,6 +43,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   "bad reload": {
     weight: 1,
+    calm: true,
     explains: nothing,
     async run(stage) {
       stage.editConfig((pool) => {
@@ -52,27 +58,41 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   edit: {
     weight: 4,
+    calm: false,
     explains: nothing,
     run: (stage) => edited(stage),
   },
   drain: {
     weight: 2,
+    calm: true,
     explains: nothing,
     async run(stage, random) {
       const { id } = one(stage.backends, random);
       const path = `pools/web/backends/${encodeURIComponent(id)}`;
-      const look = async () => (await stage.pool()).backends.find((each) => each.id === id);
       expectOk(await stage.post(`${path}/drain`));
-      await until(`${id} has finished what it had`, async () => (await look())?.inFlight === 0);
-      const before = (await look())?.requests;
-      await Bun.sleep(300);
-      const after = (await look())?.requests;
+      let its = await sharesOf(stage, id);
+      await until(`${id} has finished what it had`, async () => {
+        its = await sharesOf(stage, id);
+        return its.inFlight === 0;
+      });
+      const before = its;
+      await until("the others have got requests", async () => {
+        its = await sharesOf(stage, id);
+        return its.others >= before.others + DRAINED_FOR;
+      });
+      if (its.requests !== before.requests) {
+        throw new Error(`a drained backend got ${its.requests - before.requests} requests`);
+      }
       expectOk(await stage.post(`${path}/undrain`));
-      if (after !== before) throw new Error(`a drained backend got ${after} - ${before} requests`);
+      const drained = its.requests;
+      await until(`${id} gets requests again`, async () => {
+        return (await sharesOf(stage, id)).requests > drained;
+      });
     },
   },
   "worker kill": {
     weight: 2,
+    calm: false,
     explains: ({ failure }) => CONNECTION_LOST.includes(failure ?? ""),
     async run(stage, random) {
       const { pid } = one(await stage.serving(), random);
@@ -85,6 +105,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   "backend kill": {
     weight: 2,
+    calm: true,
     // What was begun cannot be repeated: an answer that is under way, a POST that was sent.
     explains: ({ failure }) => failure === "broken answer" || failure === "502 reset",
     async run(stage, random) {
@@ -100,6 +121,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   recycle: {
     weight: 0.5,
+    calm: false,
     // What waits in the kernel for the listener that closes is reset, unless the kernel hands it on.
     explains: ({ failure, reused }) =>
       !reused &&
@@ -116,6 +138,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   loop: {
     weight: 0.5,
+    calm: false,
     explains: ({ failure }) => CONNECTION_LOST.includes(failure ?? ""),
     async run(stage) {
       // A version that has killed twice would be put in quarantine.
@@ -130,6 +153,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   crowd: {
     weight: 1,
+    calm: false,
     explains: ({ failure }) =>
       failure === "503 overloaded" || CONNECTION_LOST.includes(failure ?? ""),
     async run(stage) {
@@ -151,6 +175,7 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
   pause: {
     weight: 0.5,
+    calm: true,
     explains: nothing,
     async run(stage, random) {
       const pids = [stage.proxy.pid, ...(await stage.serving()).map(({ pid }) => pid)];
@@ -166,15 +191,30 @@ export const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   },
 };
 
-/** One of them by its weight. */
-export function drawDisturbance(random: () => number): string {
-  const all = Object.entries(DISTURBANCES);
+/** One of them by its weight; with `calm` one that leaves workers alone. */
+export function drawDisturbance(random: () => number, calm: boolean): string {
+  const all = Object.entries(DISTURBANCES).filter(([, each]) => each.calm || !calm);
   let left = random() * all.reduce((sum, [, { weight }]) => sum + weight, 0);
   for (const [name, { weight }] of all) {
     left -= weight;
     if (left < 0) return name;
   }
   return "reload";
+}
+
+interface Shares {
+  readonly inFlight: number;
+  readonly requests: number;
+  /** Requests of all other backends. */
+  readonly others: number;
+}
+
+async function sharesOf(stage: SoakStage, id: string): Promise<Shares> {
+  const { backends } = await stage.pool();
+  const own = backends.find((each) => each.id === id);
+  if (own === undefined) throw new Error(`the admin API tells of no backend ${id}`);
+  const all = backends.reduce((sum, { requests }) => sum + requests, 0);
+  return { inFlight: own.inFlight, requests: own.requests, others: all - own.requests };
 }
 
 /** Resolves when another version of the strategy is in force. */

@@ -9,7 +9,7 @@ export function describeMinute(minute: SoakMinute): string {
     ([name, count]) => `${name} ${count.toLocaleString("en")}`,
   );
   return [
-    `minute ${minute.minute}: ${minute.requests.toLocaleString("en")} requests, ${failed} failures${causes}`,
+    `minute ${minute.minute}${minute.calm ? " (calm)" : ""}: ${minute.requests.toLocaleString("en")} requests, ${failed} failures${causes}`,
     `master ${describe(minute.master)}`,
     `workers ${minute.workers.map(describe).join(", ")}`,
     counters.join(", "),

@@ -4,26 +4,29 @@
  *
  *     bun run soak --minutes 60 --seed 7
  *
+ * In a run of 8 minutes or more there are some in which workers are left alone and their memory is watched;
+ * `--leak 1000` plants a strategy that keeps so many bytes of each request, which must be found.
  * Prints a line a minute. Exit code 1 when something grew, a count did not come back to 0, or a request failed for which
  * nothing that was done is an explanation.
  */
 import { parseArgs } from "node:util";
 import { createRandom } from "../../src/strategy/random.ts";
 import { describeMinute } from "./minute-line.ts";
+import { hasCalm } from "./phase.ts";
 import { Soak } from "./soak.ts";
 import { SoakStage } from "./soak-stage.ts";
 
-const USAGE = "usage: bun run soak [--minutes N] [--seed N]";
+const USAGE = "usage: bun run soak [--minutes N] [--seed N] [--leak BYTES]";
 
 function fail(message: string): never {
   console.error(`${message}\n${USAGE}`);
   process.exit(2);
 }
 
-function flags(): { minutes?: string | undefined; seed?: string | undefined } {
+function flags(): { [name in "minutes" | "seed" | "leak"]?: string | undefined } {
   try {
     const text = { type: "string" } as const;
-    return parseArgs({ options: { minutes: text, seed: text } }).values;
+    return parseArgs({ options: { minutes: text, seed: text, leak: text } }).values;
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }
@@ -38,8 +41,12 @@ function count(name: string, text: string, least: number): number {
 const given = flags();
 const minutes = count("minutes", given.minutes ?? "2", 1);
 const seed = count("seed", given.seed ?? "20261122", 0);
+const leak = count("leak", given.leak ?? "0", 0);
 console.log(`soak: ${minutes} minutes, seed ${seed}`);
-const stage = await SoakStage.open();
+if (!hasCalm(minutes)) {
+  console.log("soak: no minutes in which workers live, so their growth is not looked for");
+}
+const stage = await SoakStage.open(leak);
 const soak = new Soak({
   stage,
   minutes,

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import type { UserConfig } from "../../src/index.ts";
 import { type PoolView, type Proxy, startProxy, type WorkerView } from "../_support/proxy.ts";
 import { type SoakBackend, startSoakBackend } from "./soak-backend.ts";
+import { SoakLog } from "./soak-log.ts";
 
 const BACKENDS = 4;
 export const WORKERS = 2;
@@ -20,22 +21,33 @@ const DESCRIPTORS = { soft: 512, hard: 512 };
 
 export class SoakStage {
   readonly proxy: Proxy;
+  readonly log: SoakLog;
   readonly backends: readonly SoakBackend[];
   readonly #folder: string;
   readonly #configFile: string;
+  readonly #leak: number;
   #edits = 0;
 
-  private constructor(proxy: Proxy, backends: readonly SoakBackend[], folder: string) {
+  private constructor(
+    proxy: Proxy,
+    log: SoakLog,
+    backends: readonly SoakBackend[],
+    folder: string,
+    leak: number,
+  ) {
+    this.#leak = leak;
     this.proxy = proxy;
+    this.log = log;
     this.backends = backends;
     this.#folder = folder;
     this.#configFile = join(readlinkSync(`/proc/${proxy.pid}/cwd`), "leastwise.config.json");
   }
 
-  static async open(): Promise<SoakStage> {
+  /** `leak`: so many bytes the strategy keeps of each request, to show that it is found. */
+  static async open(leak: number): Promise<SoakStage> {
     const folder = mkdtempSync(join(tmpdir(), "leastwise-soak-"));
     const strategy = join(folder, "soak.ts");
-    writeFileSync(strategy, strategyText(0));
+    writeFileSync(strategy, strategyText(0, leak));
     const backends = await Promise.all(Array.from({ length: BACKENDS }, startSoakBackend));
     const config = {
       workers: WORKERS,
@@ -50,7 +62,10 @@ export class SoakStage {
         },
       },
     } satisfies UserConfig;
-    return new SoakStage(await startProxy({ config, descriptors: DESCRIPTORS }), backends, folder);
+    const log = new SoakLog();
+    const onLog = (text: string): void => log.push(text);
+    const proxy = await startProxy({ config, descriptors: DESCRIPTORS, onLog });
+    return new SoakStage(proxy, log, backends, folder, leak);
   }
 
   /** Exit code of the proxy. */
@@ -77,7 +92,7 @@ export class SoakStage {
 
   /** Writes another version of the strategy, as an editor does; about 10 KB. */
   editStrategy(): void {
-    this.#replace(join(this.#folder, "soak.ts"), strategyText(++this.#edits));
+    this.#replace(join(this.#folder, "soak.ts"), strategyText(++this.#edits, this.#leak));
   }
 
   /** `change` gets the pool's section. */
@@ -94,14 +109,18 @@ export class SoakStage {
 }
 
 /** Least connections that loops for one path; each version is another one. */
-function strategyText(version: number): string {
+function strategyText(version: number, leak: number): string {
   const table = Array.from({ length: 200 }, (_, i) => `"entry ${i} of version ${version} of it"`);
   return `
     const TABLE = [${table.join(", ")}];
+    const LEAKED = [];
     export default { name: "soak", apiVersion: 1, create: () => ({
       score(backend, { request }) {
         while (request.path === "/loop");
         return backend.inFlight + (TABLE.length === 200 ? 0 : 1);
+      },
+      onStart() {
+        if (${leak} > 0) LEAKED.push(Buffer.alloc(${leak}, 1));
       },
     }) };`;
 }

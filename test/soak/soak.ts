@@ -1,6 +1,8 @@
 /** The run: clients without a pause, one disturbance after the other, and a look at everything each minute. */
 import { DISTURBANCES, drawDisturbance, until } from "./disturbances.ts";
-import { findGrowth } from "./growth.ts";
+import { GrowthWatch } from "./growth.ts";
+import { MemorySamples } from "./memory-samples.ts";
+import { isCalm } from "./phase.ts";
 import { sampleProcess } from "./processes.ts";
 import { soakBytes } from "./soak-backend.ts";
 import { SoakClient, type SoakEnd } from "./soak-client.ts";
@@ -10,6 +12,8 @@ import type { SoakStage } from "./soak-stage.ts";
 /** Half of them keep their connections. */
 const CLIENTS = 16;
 const MINUTE_MS = 60_000;
+/** Failures are explained by what was done so long before. */
+const MEMORY_MS = 60_000;
 /** Between two disturbances, at most. */
 const REST_MS = 2000;
 /** A connection that is lost may be noticed a moment after its cause is over. */
@@ -25,6 +29,8 @@ interface Spell {
 export interface SoakOptions {
   readonly stage: SoakStage;
   readonly minutes: number;
+  /** For tests, which cannot wait so long. Default: a minute. */
+  readonly minuteMs?: number;
   readonly random: () => number;
   readonly onMinute: (minute: SoakMinute) => void;
 }
@@ -48,7 +54,7 @@ export class Soak {
   }
 
   async run(): Promise<void> {
-    const { stage, minutes, random, onMinute } = this.#options;
+    const { stage, minutes, minuteMs = MINUTE_MS, random, onMinute } = this.#options;
     const bytes = soakBytes();
     this.#gate.resolve();
     const goesOn = async (): Promise<boolean> => {
@@ -62,18 +68,24 @@ export class Soak {
         goesOn,
       );
     });
-    const samples: SoakMinute[] = [];
+    const growth = new GrowthWatch();
+    const memory = new MemorySamples(minuteMs);
     for (let minute = 1; minute <= minutes; minute++) {
-      await this.#disturb(performance.now() + MINUTE_MS);
-      const taken = await this.#take(minute);
-      samples.push(taken);
+      const calm = isCalm(minute, minutes);
+      // Workers with nothing of earlier versions, which would be replaced in the midst of it.
+      if (calm && !isCalm(minute - 1, minutes)) await this.#do("recycle");
+      memory.watch((await stage.serving()).map(({ pid }) => pid));
+      await this.#disturb(performance.now() + minuteMs, calm);
+      const taken = await this.#take(minute, memory);
+      this.#note(...growth.add(taken));
       onMinute(taken);
     }
+    memory.stop();
     this.#stopped = true;
     this.#gate.resolve();
     await Promise.all(clients);
-    this.#note(...findGrowth(samples));
-    await this.#checkDeaths();
+    this.#note(...growth.end());
+    this.#checkDeaths();
   }
 
   #note(...findings: string[]): void {
@@ -84,7 +96,6 @@ export class Soak {
     this.#requests++;
     const { failure } = end;
     if (failure === null) return;
-    this.#spells = this.#spells.filter(({ toMs }) => toMs + AFTERMATH_MS > end.endedMs - MINUTE_MS);
     const spell = this.#spells.find(
       ({ name, fromMs, toMs }) =>
         fromMs <= end.endedMs &&
@@ -101,27 +112,32 @@ export class Soak {
     );
   }
 
-  async #disturb(untilMs: number): Promise<void> {
-    const { stage, random } = this.#options;
+  async #disturb(untilMs: number, calm: boolean): Promise<void> {
+    const { random } = this.#options;
     while (performance.now() < untilMs) {
-      const name = drawDisturbance(random);
-      const spell = { name, fromMs: performance.now(), toMs: Number.POSITIVE_INFINITY };
-      this.#spells.push(spell);
-      if (name === "worker kill" || name === "loop") this.#killed++;
-      this.#disturbances.set(name, (this.#disturbances.get(name) ?? 0) + 1);
-      try {
-        await DISTURBANCES[name]?.run(stage, random);
-      } catch (error) {
-        this.#note(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-      }
-      spell.toMs = performance.now();
+      await this.#do(drawDisturbance(random, calm));
       await Bun.sleep(Math.min(random() * REST_MS, Math.max(0, untilMs - performance.now())));
     }
   }
 
+  async #do(name: string): Promise<void> {
+    const { stage, random } = this.#options;
+    const fromMs = performance.now();
+    const spell = { name, fromMs, toMs: Number.POSITIVE_INFINITY };
+    this.#spells = [...this.#spells.filter(({ toMs }) => toMs > fromMs - MEMORY_MS), spell];
+    if (name === "worker kill" || name === "loop") this.#killed++;
+    this.#disturbances.set(name, (this.#disturbances.get(name) ?? 0) + 1);
+    try {
+      await DISTURBANCES[name]?.run(stage, random);
+    } catch (error) {
+      this.#note(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    spell.toMs = performance.now();
+  }
+
   /** Holds the clients back until nothing is in flight, and looks. */
-  async #take(minute: number): Promise<SoakMinute> {
-    const { stage } = this.#options;
+  async #take(minute: number, memory: MemorySamples): Promise<SoakMinute> {
+    const { stage, minutes } = this.#options;
     this.#gate = Promise.withResolvers<void>();
     try {
       await until("every count is back at 0", async () => {
@@ -144,17 +160,20 @@ export class Soak {
     const idle = sum(({ connections }) => connections.idle);
     const pids = [stage.proxy.pid, ...serving.map(({ pid }) => pid)];
     const [master, ...workers] = pids.map(sampleProcess);
-    if (!master) throw new Error(`the master is gone:\n${stage.proxy.log().slice(-2000)}`);
+    if (!master) throw new Error("the master is gone");
     if (strategy.quarantined || strategy.faults > 0) {
       this.#note(`minute ${minute}: the strategy has ${strategy.faults} faults`);
     }
     const taken = {
       minute,
+      calm: isCalm(minute, minutes),
       requests: this.#requests,
       failures: this.#failures,
       disturbances: this.#disturbances,
       master,
-      workers: workers.filter((worker) => worker !== null),
+      workers: workers
+        .filter((worker) => worker !== null)
+        .map((worker) => ({ ...worker, rssBytes: memory.median(worker.pid) ?? worker.rssBytes })),
       connections: clients + idle,
       counters: {
         "in flight": sum(({ inFlight }) => inFlight),
@@ -172,16 +191,12 @@ export class Soak {
   }
 
   /** Workers die when the soak kills them or makes them loop, and only then. */
-  async #checkDeaths(): Promise<void> {
-    const log = this.#options.stage.proxy.log();
-    const died = log.split("\n").filter((line) => line.includes("worker ended, replacing it"));
-    if (died.length !== this.#killed) {
-      this.#note(`${died.length} workers died, ${this.#killed} were to: ${died.at(-1)}`);
+  #checkDeaths(): void {
+    const { deaths, lastDeath, findings } = this.#options.stage.log;
+    if (deaths !== this.#killed) {
+      this.#note(`${deaths} workers died, ${this.#killed} were to: ${lastDeath}`);
     }
-    for (const message of ["the proxy failed", "nobody handles", "quarantined", "cannot serve"]) {
-      const line = log.split("\n").find((each) => each.includes(message));
-      if (line !== undefined) this.#note(`the log says: ${line}`);
-    }
+    this.#note(...[...findings.values()].map((line) => `the log says: ${line}`));
   }
 }
 

@@ -1,19 +1,11 @@
 /** Every way into a strategy's code is marked while it lasts, and can be closed. */
 import { describe, expect, test } from "bun:test";
 import type { Strategy, StrategyEnv } from "../../src/plugin.ts";
-import { PULSE_WORDS, WorkerPulse } from "../../src/pool/worker-pulse.ts";
+import { PULSE_WORDS, STRATEGY_METHODS, WorkerPulse } from "../../src/pool/worker-pulse.ts";
 import { SLOW_PICK_MS } from "../../src/strategy/host.ts";
 import { a, attempt, c, end, head, ignore, stage } from "../_support/stage.ts";
 
-const HOOKS = [
-  "onPoolChange",
-  "onHealthChange",
-  "onStart",
-  "onResponse",
-  "onEnd",
-  "snapshot",
-  "dispose",
-] as const satisfies readonly (keyof Strategy)[];
+const HOOKS = STRATEGY_METHODS.filter((method) => method !== "score" && method !== "pick");
 
 /** A strategy all of whose methods do `what`, played from its making to its end. */
 function playAll(what: (method: string) => void, answer: Strategy, seen: StagePart = {}) {

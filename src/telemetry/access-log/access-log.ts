@@ -33,8 +33,10 @@ export class AccessLog {
   #longestLine: number;
   /** Requests that will be told of. */
   #underWay = 0;
-  /** Called when no request is under way; null: nobody waits for that. */
-  #onUnused: (() => void) | null = null;
+  /** Called when no request is under way. */
+  #onUnused: (() => void)[] = [];
+  /** Null: it goes on. */
+  #ended: Promise<void> | null = null;
   /** Null: the file is open, or none is wanted any more. */
   #reopening: ReturnType<typeof setInterval> | null = null;
 
@@ -65,7 +67,8 @@ export class AccessLog {
         this.#writer.write(fittedLine(record, format, this.#longestLine)),
       onEnded: () => {
         this.#underWay--;
-        if (this.#underWay === 0) this.#onUnused?.();
+        if (this.#underWay > 0) return;
+        for (const resolve of this.#onUnused.splice(0)) resolve();
       },
     });
     this.observer = {
@@ -102,37 +105,38 @@ export class AccessLog {
     try {
       const sink = await openSink(file);
       // It was closed meanwhile, or opened by another try.
-      if (wasAbsent && this.#reopening === null) return sink.close();
+      if (this.#ended !== null || (wasAbsent && this.#reopening === null)) return sink.close();
       this.#endReopening();
       this.#longestLine = sink.longestLine;
       this.#writer.replaceSink(sink);
     } catch (error) {
+      if (this.#ended !== null) return;
       if (wasAbsent) return this.#writer.fail(messageOf(error));
       this.#log.error("the access log goes on in the file before", { reason: messageOf(error) });
     }
   }
 
-  /** Another one has taken its place: it ends with the last request that it was told of. */
-  retire(): void {
-    const close = (): void => {
-      this.#onUnused = null;
-      void this.#end(CLOSE_MS);
-    };
-    if (this.#underWay === 0) close();
-    else this.#onUnused = close;
+  /** Another one has taken its place: it ends with the last request that it was told of, and resolves then. */
+  async retire(): Promise<void> {
+    await this.#unused();
+    await this.#end(CLOSE_MS);
   }
 
   /** Waits for the requests that are under way and for what is to be written, for a second at most. */
   async close(): Promise<void> {
     const startedMs = performance.now();
-    if (this.#underWay > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onUnused = resolve;
-      const timer = setTimeout(resolve, CLOSE_MS);
-      await promise;
-      clearTimeout(timer);
-    }
+    await this.#unused(CLOSE_MS);
     await this.#end(Math.max(0, startedMs + CLOSE_MS - performance.now()));
+  }
+
+  /** Resolves when no request is under way, or else after `timeoutMs`. */
+  async #unused(timeoutMs: number | null = null): Promise<void> {
+    if (this.#underWay === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onUnused.push(resolve);
+    const timer = timeoutMs === null ? null : setTimeout(resolve, timeoutMs);
+    await promise;
+    if (timer !== null) clearTimeout(timer);
   }
 
   #endReopening(): void {
@@ -140,10 +144,10 @@ export class AccessLog {
     this.#reopening = null;
   }
 
-  async #end(timeoutMs: number): Promise<void> {
+  #end(timeoutMs: number): Promise<void> {
     this.#endReopening();
-    await this.#writer.flush(timeoutMs);
-    this.#writer.close();
+    this.#ended ??= this.#writer.flush(timeoutMs).then(() => this.#writer.close());
+    return this.#ended;
   }
 }
 

@@ -1,5 +1,7 @@
+import type { PoolConfig } from "../../config/config.ts";
 import type { Health } from "../../plugin.ts";
 import { backendLabels, type NamedBackend } from "./backend-labels.ts";
+import { type BackendTotals, Departed } from "./departed.ts";
 import type { Instrument, LabelValues } from "./instrument.ts";
 import {
   BACKEND_FAILURES,
@@ -19,9 +21,18 @@ import {
   WORKER_RESTARTS,
   WORKERS,
 } from "./instruments.ts";
-import { clearRegion, readRegion } from "./region-reader.ts";
+import { fillOf } from "./region.ts";
+import { clearRegion, readRegion, type ReadSeries } from "./region-reader.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { subjectOf, subjectsOf } from "./subject.ts";
 import { Totals } from "./totals.ts";
+
+type Pools = readonly Pick<PoolConfig, "name" | "backends">[];
+
+/** Of a worker's region; what is in use only grows while the worker lives. */
+const NEARLY_FULL = 3 / 4;
+/** Of the series in it. */
+const MUCH = 1 / 4;
 
 /** Why a backend was ejected: failures in a row, or the one request that tried it after an ejection. */
 export type EjectionReason = "failures" | "trial";
@@ -76,6 +87,7 @@ export class MasterMetrics {
   readonly #wallClock: () => number;
   readonly #startMs: number;
   readonly #retired = new Totals(INSTRUMENTS);
+  readonly #departed = new Departed();
 
   constructor({ regions, wallClock }: MasterMetricsOptions) {
     this.#regions = regions;
@@ -87,8 +99,43 @@ export class MasterMetrics {
   workerEnded(worker: number): void {
     const region = this.#regions[worker];
     if (region === undefined) throw new RangeError(`no region of worker ${worker}`);
-    this.#retired.retire(readRegion(region, INSTRUMENTS));
+    this.#retired.retire(readAll(region));
     clearRegion(region);
+  }
+
+  /** A backend has given up its row of the shared counters, for ever or until it comes back. */
+  rowEnded(pool: string, backend: NamedBackend, totals: BackendTotals): void {
+    this.#departed.add(JSON.stringify(backendLabels(pool, backend)), totals);
+  }
+
+  /**
+   * These are in force now. Of others that have been gone for an hour nothing is kept, unless a worker still
+   * holds a part: a series may disappear and begin anew, but what is shown of it never becomes less.
+   */
+  poolsInForce(pools: Pools): void {
+    const nowMs = this.#wallClock();
+    this.#departed.update(subjectsOf(pools), nowMs);
+    const over = this.#departed.longGone(nowMs);
+    if (over.size === 0) return;
+    for (const { instrument, text } of this.#regions.flatMap(readAll)) {
+      const subject = subjectOf(instrument, text);
+      if (subject !== null) over.delete(subject);
+    }
+    this.#retired.remove((instrument, text) => over.has(subjectOf(instrument, text) ?? ""));
+    for (const subject of over) this.#departed.forget(subject);
+  }
+
+  /** Little room is left to the worker, and much of what it holds is about others than these: a new one has it. */
+  isOutgrown(worker: number, pools: Pools): boolean {
+    const region = this.#regions[worker];
+    if (region === undefined || fillOf(region) < NEARLY_FULL) return false;
+    const inForce = subjectsOf(pools);
+    const all = readAll(region);
+    const gone = all.filter(({ instrument, text }) => {
+      const subject = subjectOf(instrument, text);
+      return subject !== null && !inForce.has(subject);
+    });
+    return gone.length >= all.length * MUCH;
   }
 
   ejected(pool: string, backend: NamedBackend, reason: EjectionReason): void {
@@ -102,8 +149,14 @@ export class MasterMetrics {
   snapshot(facts: MasterFacts): Snapshot {
     const totals = new Totals(INSTRUMENTS);
     totals.addAll(this.#retired);
-    for (const region of this.#regions) totals.add(readRegion(region, INSTRUMENTS));
-    for (const backend of facts.backends) addBackend(totals, backend);
+    for (const region of this.#regions) totals.add(readAll(region));
+    for (const backend of facts.backends) {
+      addBackend(totals, backend);
+      const labels = backendLabels(backend.pool, backend);
+      const before = this.#departed.totals(JSON.stringify(labels));
+      totals.addNumber(BACKEND_REQUESTS, labels, before.requests);
+      totals.addNumber(BACKEND_FAILURES, labels, before.failures);
+    }
     for (const { pool, strategy, quarantined } of facts.strategies) {
       totals.addNumber(STRATEGY_QUARANTINED, [pool, strategy], quarantined);
     }
@@ -120,6 +173,10 @@ export class MasterMetrics {
   #count(instrument: Instrument, labels: LabelValues): void {
     this.#retired.addNumber(instrument, labels, 1);
   }
+}
+
+function readAll(region: Int32Array): ReadSeries[] {
+  return readRegion(region, INSTRUMENTS);
 }
 
 const REASONS = ["failures", "trial"] as const satisfies readonly EjectionReason[];

@@ -45,6 +45,11 @@ export function regionLength(backends: number): number {
   return (BASE_BYTES + backends * BYTES_PER_BACKEND) / Int32Array.BYTES_PER_ELEMENT;
 }
 
+/** How much of a region is in use, from 0 to 1. */
+export function fillOf(words: Int32Array): number {
+  return Atomics.load(words, LENGTH) / (words.length >> 1);
+}
+
 /** The same memory as numbers of eight bytes. Throws RangeError when it is not aligned to them. */
 export function asFloats(words: Int32Array): Float64Array {
   return new Float64Array(words.buffer, words.byteOffset, words.length >> 1);

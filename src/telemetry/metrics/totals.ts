@@ -1,5 +1,6 @@
 import type { Exemplar } from "./exemplar.ts";
-import { type Instrument, isMonotonic, type LabelValue, type LabelValues } from "./instrument.ts";
+import { type Instrument, isMonotonic, type LabelValues } from "./instrument.ts";
+import { readLabelValues } from "./label-text.ts";
 import { OVERFLOW_TEXT } from "./region.ts";
 import type { ReadSeries } from "./region-reader.ts";
 import { type Labels, type Metric, namedLabels, OVERFLOW_LABELS } from "./snapshot.ts";
@@ -37,6 +38,13 @@ export class Totals {
   addAll(other: Totals): void {
     for (const [instrument, totals] of other.#totals) {
       this.add([...totals].map(([text, total]) => ({ instrument, text, ...total })));
+    }
+  }
+
+  /** Those series are no more. */
+  remove(isOver: (instrument: Instrument, text: string) => boolean): void {
+    for (const [instrument, totals] of this.#totals) {
+      for (const text of totals.keys()) if (isOver(instrument, text)) totals.delete(text);
     }
   }
 
@@ -85,19 +93,8 @@ function newest(
   });
 }
 
-/** Null: the text is none of ours. It comes from memory in which a worker may have done damage. */
 function readLabels(instrument: Instrument, text: string): Labels | null {
   if (text === OVERFLOW_TEXT) return OVERFLOW_LABELS;
-  let values: unknown;
-  try {
-    values = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (!Array.isArray(values) || values.length !== instrument.labels.length) return null;
-  return values.every(isLabelValue) ? namedLabels(instrument, values) : null;
-}
-
-function isLabelValue(value: unknown): value is LabelValue {
-  return value === null || typeof value === "string" || typeof value === "number";
+  const values = readLabelValues(instrument, text);
+  return values === null ? null : namedLabels(instrument, values);
 }

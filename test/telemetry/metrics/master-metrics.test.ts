@@ -21,6 +21,7 @@ import {
 } from "../../../src/telemetry/metrics/metric-producer.ts";
 import { RegionWriter } from "../../../src/telemetry/metrics/region-writer.ts";
 import type { Snapshot } from "../../../src/telemetry/metrics/snapshot.ts";
+import { backendConfig } from "../../_support/pools.ts";
 
 const SPAN = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
 
@@ -191,6 +192,125 @@ describe("what the master knows itself", () => {
 
   test("is left out where the platform does not tell", () => {
     expect(values(metrics.snapshot(facts()))).not.toContainKey("leastwise.client.connections{}");
+  });
+});
+
+describe("over reloads", () => {
+  const HOUR_MS = 3_600_000;
+  const pools = (...ids: string[]) => [
+    { name: "web", backends: ids.map((id) => backendConfig(id, { url: "http://10.0.0.1:3000" })) },
+  ];
+  const labelsOf = (id: string) => ["GET", 200, null, "1.1", "web", id, "10.0.0.1", 3000];
+  const durations = (id: string) =>
+    `http.client.request.duration{GET,200,1.1,web,${id},10.0.0.1,3000}`;
+
+  test("a backend that is gone for a while goes on from what was counted before", () => {
+    metrics.poolsInForce(pools("a", "b"));
+    metrics.ejected("web", backend(), "failures");
+    metrics.rowEnded("web", backend(), { requests: 9, failures: 4 });
+    metrics.rowEnded("web", backend(), { requests: 1, failures: 0 });
+    metrics.poolsInForce(pools("b"));
+    expect(values(metrics.snapshot(facts()))).not.toContainKey(
+      "leastwise.backend.requests{web,a,10.0.0.1,3000}",
+    );
+    timeMs += HOUR_MS - 1;
+    for (const ids of [["b"], ["a", "b"]]) metrics.poolsInForce(pools(...ids));
+    timeMs += HOUR_MS;
+    metrics.poolsInForce(pools("a", "b"));
+    const back = facts({ backends: [backend({ requests: 2, failures: 1 })] });
+    expect(values(metrics.snapshot(back))).toMatchObject({
+      "leastwise.backend.requests{web,a,10.0.0.1,3000}": [12],
+      "leastwise.backend.failures{web,a,10.0.0.1,3000}": [5],
+      "leastwise.backend.ejections{failures,web,a,10.0.0.1,3000}": [1],
+    });
+  });
+
+  test("nothing is kept of a backend or a pool that is gone for an hour", () => {
+    metrics.poolsInForce([...pools("a", "b"), { name: "other", backends: [] }]);
+    for (const id of ["a", "b"]) {
+      metrics.ejected("web", backend({ id }), "failures");
+      worker(0).histogram(CLIENT_DURATION, labelsOf(id)).record(0.003, null);
+      metrics.workerEnded(0);
+    }
+    const other = worker(1);
+    for (const name of ["web", "other"]) other.number(RETRIES, ["connect", name]).add(1);
+    metrics.workerEnded(1);
+    metrics.rowEnded("web", backend(), { requests: 9, failures: 4 });
+    metrics.poolsInForce(pools("b"));
+    timeMs += HOUR_MS;
+    metrics.poolsInForce(pools("b"));
+    const seen = values(metrics.snapshot(facts({ backends: [backend(), backend({ id: "b" })] })));
+    expect(seen).toMatchObject({
+      "leastwise.backend.requests{web,a,10.0.0.1,3000}": [0],
+      "leastwise.backend.ejections{failures,web,a,10.0.0.1,3000}": [0],
+      "leastwise.backend.ejections{failures,web,b,10.0.0.1,3000}": [1],
+    });
+    expect(seen).not.toContainKey(durations("a"));
+    expect(seen[durations("b")]?.[1]).toBe(1);
+    expect(Object.keys(seen).filter((name) => name.startsWith("leastwise.retries"))).toHaveLength(
+      1,
+    );
+    expect(seen[`leastwise.retries{connect,web}`]).toEqual([1]);
+  });
+
+  test("a series of which a living worker has a part never becomes less", () => {
+    metrics.poolsInForce(pools("a", "b"));
+    worker(0).histogram(CLIENT_DURATION, labelsOf("a")).record(0.003, null);
+    worker(1).histogram(CLIENT_DURATION, labelsOf("a")).record(0.003, null);
+    metrics.workerEnded(0);
+    for (let hour = 0; hour < 3; hour++) {
+      metrics.poolsInForce(pools("b"));
+      expect(values(metrics.snapshot(facts()))[durations("a")]?.[1]).toBe(2);
+      timeMs += HOUR_MS;
+    }
+    metrics.workerEnded(1);
+    metrics.poolsInForce(pools("b"));
+    expect(values(metrics.snapshot(facts()))).not.toContainKey(durations("a"));
+  });
+
+  test("months of other backends every minute need neither more room nor series without labels", () => {
+    const overflows: string[] = [];
+    const words = regions[0] as Int32Array;
+    const start = () =>
+      new RegionWriter({
+        words,
+        instruments: INSTRUMENTS,
+        onFull: ({ name }) => void overflows.push(name),
+      });
+    let writer = start();
+    let most = 0;
+    let recycled = 0;
+    for (let minute = 1; minute <= 2000; minute++) {
+      const current = pools("stays", `${minute}`, `${minute + 1}`);
+      if (metrics.isOutgrown(0, current)) {
+        metrics.workerEnded(0);
+        writer = start();
+        recycled++;
+      }
+      metrics.poolsInForce(current);
+      for (const id of ["stays", `${minute}`]) {
+        writer.histogram(CLIENT_DURATION, labelsOf(id)).record(0.003, null);
+        metrics.ejected("web", backend({ id }), "failures");
+      }
+      timeMs += 60_000;
+      if (minute % 50 > 0) continue;
+      const seen = values(metrics.snapshot(facts()));
+      most = Math.max(most, Object.keys(seen).length);
+      expect(seen[durations("stays")]?.[1]).toBe(minute);
+    }
+    expect(overflows).toEqual([]);
+    expect(recycled).toBeGreaterThan(2);
+    // What an hour brings, and what one region holds.
+    expect(most).toBeLessThan(1000);
+  });
+
+  test("a region that is full of what is in force is as good as the next one would be", () => {
+    const ids = Array.from({ length: 400 }, (_, index) => `${index}`);
+    const writer = worker(0);
+    for (const id of ids) writer.histogram(CLIENT_DURATION, labelsOf(id)).record(0.003, null);
+    expect(metrics.isOutgrown(0, pools(...ids))).toBe(false);
+    expect(metrics.isOutgrown(0, pools("new"))).toBe(true);
+    expect(metrics.isOutgrown(1, pools("new"))).toBe(false);
   });
 });
 

@@ -1,0 +1,30 @@
+/** The soak itself, in little time: what it is for must be found. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { BUILD_TIMEOUT_MS, leastwiseBinary } from "../_support/binary.ts";
+import { createRandom } from "../../src/strategy/random.ts";
+import { Soak } from "./soak.ts";
+import { SoakStage, WORKERS } from "./soak-stage.ts";
+
+let stage: SoakStage;
+
+beforeAll(async () => {
+  await leastwiseBinary();
+  stage = await SoakStage.open(96 * 1024);
+}, BUILD_TIMEOUT_MS);
+
+afterAll(() => stage.close());
+
+test("a strategy that keeps something of each request is found by the soak", async () => {
+  const soak = new Soak({
+    stage,
+    minutes: 8,
+    minuteMs: 2000,
+    random: createRandom(1),
+    onMinute: () => {},
+  });
+  await soak.run();
+  // On a crowded machine there may be others.
+  const found = soak.findings.filter((each) => each.includes("memory of worker process"));
+  expect(found).toHaveLength(WORKERS);
+  for (const each of found) expect(each).toStartWith("minutes 3 to 8: ");
+}, 180_000);
