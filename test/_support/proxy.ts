@@ -123,11 +123,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const ready = Promise.withResolvers<
     { listen: string; admin: string } & Record<string, unknown>
   >();
+  const stderr = child.stderr.getReader();
   const reading = (async () => {
     const decoder = new TextDecoder();
     let isReady = false;
-    for await (const bytes of child.stderr) {
-      const text = decoder.decode(bytes, { stream: true });
+    for (let read = await stderr.read(); !read.done; read = await stderr.read()) {
+      const text = decoder.decode(read.value, { stream: true });
       options.onLog?.(text);
       if (isReady && options.onLog) continue;
       log += text;
@@ -200,6 +201,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       child.kill("SIGTERM");
       child.kill("SIGINT");
       await child.exited;
+      // Bun (1.4.5) misses the end of some: of a child that was killed it waited for ever.
+      await stderr.cancel();
       await reading;
     },
   };
