@@ -16,6 +16,8 @@ export interface AdminTarget {
 export interface AdminQuestion {
   /** Default: GET. */
   readonly method?: "GET" | "POST";
+  /** Sent as JSON. */
+  readonly body?: unknown;
   /** Default: 5000. */
   readonly timeoutMs?: number;
   /** Statuses beside 200 that are answers, too. */
@@ -33,10 +35,11 @@ export async function askAdmin(
   question: AdminQuestion = {},
 ): Promise<unknown> {
   const where = formatAddress(target.address);
-  const { method = "GET", timeoutMs = 5000, statuses = [] } = question;
+  const { method = "GET", body, timeoutMs = 5000, statuses = [] } = question;
   let answer: Answer;
   try {
-    answer = await request(target, path, method, timeoutMs);
+    const text = body === undefined ? null : JSON.stringify(body);
+    answer = await request(target, path, method, text, timeoutMs);
   } catch (cause) {
     throw new RuntimeError(describeFailure(cause, where, { method, timeoutMs }), { cause });
   }
@@ -80,6 +83,7 @@ function request(
   { address, token }: AdminTarget,
   path: string,
   method: string,
+  body: string | null,
   timeoutMs: number,
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -93,6 +97,7 @@ function request(
       headers: {
         host: authorityOf(address),
         ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(body !== null && { "content-type": "application/json" }),
       },
       agent: false,
       signal: AbortSignal.timeout(timeoutMs),
@@ -104,7 +109,7 @@ function request(
     },
   );
   sent.on("error", reject);
-  sent.end();
+  sent.end(body);
   return promise;
 }
 

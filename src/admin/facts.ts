@@ -1,6 +1,9 @@
 /** What the admin API tells and does. Types only: the master fills them in, the API hands them out. */
 import type { Problem } from "../errors.ts";
 import type { Health } from "../plugin.ts";
+import type { DecisionQuery, RecordedDecision } from "./recorded-decision.ts";
+import type { ExplainAnswer, ExplainQuestion } from "./explanation.ts";
+import type { StrategyDescription } from "../strategy/module.ts";
 
 export interface BackendStatus {
   readonly id: string;
@@ -31,6 +34,8 @@ export interface PoolStatus {
     readonly quarantined: boolean;
     /** Over all workers, since each started. */
     readonly faults: number;
+    /** The version that it was taken back from, which a reload would load again; null: it was not. */
+    readonly rolledBackFrom: { readonly name: string; readonly version: string } | null;
   };
   readonly backends: readonly BackendStatus[];
 }
@@ -62,6 +67,17 @@ export interface ReloadReport {
   readonly ok: boolean;
   /** Why the configuration before goes on; empty when `ok`. */
   readonly problems: readonly Problem[];
+  /** What an operator should know of it beside that, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** A pool's strategy is as it was before. */
+export interface RollbackReport {
+  readonly pool: string;
+  /** What is in force now. */
+  readonly strategy: StrategyDescription;
+  /** What was in force before. */
+  readonly before: StrategyDescription;
 }
 
 export interface ReloadStatus {
@@ -83,8 +99,14 @@ export interface AdminFacts {
   /** In the format that the Accept field likes best; null: the request has none. */
   metrics(accept: string | null): Promise<{ readonly contentType: string; readonly body: string }>;
   reloads(): ReloadStatus;
+  /** Rejects with a RuntimeError or ConfigError that says why there is no answer. */
+  explain(question: ExplainQuestion): Promise<ExplainAnswer>;
+  /** The newest first. Null: there is no such pool. */
+  decisions(query: DecisionQuery): Promise<RecordedDecision[] | null>;
   /** Never rejects. */
   reload(): Promise<ReloadReport>;
+  /** Null: there is no such pool. Rejects with a RuntimeError or ConfigError that says why nothing has changed. */
+  rollBack(pool: string): Promise<RollbackReport | null>;
   /** Resolves when all workers are new ones. Rejects with a RuntimeError. */
   recycle(): Promise<void>;
   /** The backend afterwards; null when there is none of that name in that pool. */

@@ -1,5 +1,9 @@
 import { RuntimeError } from "../errors.ts";
+import { answerDecisions } from "./decisions.ts";
+import { answerExplain } from "./explain.ts";
 import type { AdminFacts } from "./facts.ts";
+import { problem } from "./problem-answer.ts";
+import { rollBack } from "./rollback.ts";
 
 /** What stands for `:name` in a route's path, decoded. */
 export type Parameters = Readonly<Record<string, string>>;
@@ -41,6 +45,16 @@ const ROUTES: readonly Route[] = [
   },
   {
     method: "GET",
+    path: "/api/v1/decisions",
+    answer: (facts, _parameters, request) => answerDecisions(facts, request),
+  },
+  {
+    method: "POST",
+    path: "/api/v1/explain",
+    answer: (facts, _, request) => answerExplain(facts, request),
+  },
+  {
+    method: "GET",
     path: "/api/v1/reload",
     answer: (facts) => Response.json(facts.reloads()),
   },
@@ -54,6 +68,11 @@ const ROUTES: readonly Route[] = [
       const message = `the configuration before goes on: ${reasons.join("; ")}`;
       return Response.json({ ...report, error: { message } }, { status: 422 });
     },
+  },
+  {
+    method: "POST",
+    path: "/api/v1/pools/:pool/rollback",
+    answer: (facts, { pool = "" }) => rollBack(facts, pool),
   },
   {
     method: "POST",
@@ -98,10 +117,6 @@ export function findRoutes(pathname: string): Match[] {
 
 export function accepts({ method }: Route, asked: string): boolean {
   return asked === method || (asked === "HEAD" && method === "GET");
-}
-
-export function problem(status: number, message: string): Response {
-  return Response.json({ error: { message } }, { status });
 }
 
 function setDraining(

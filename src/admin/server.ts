@@ -2,7 +2,8 @@
 import type { AdminConfig } from "../config/config.ts";
 import type { AdminFacts } from "./facts.ts";
 import { refuse } from "./guard.ts";
-import { accepts, findRoutes, problem, routePaths } from "./routes.ts";
+import { problem } from "./problem-answer.ts";
+import { accepts, findRoutes, routePaths } from "./routes.ts";
 
 /** Throws what Bun.serve throws when the address cannot be bound. */
 export function serveAdmin(config: AdminConfig, facts: AdminFacts): { stop(): void } {

@@ -83,6 +83,26 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     ],
     load: () => import("./recycle.ts"),
   },
+  explain: {
+    description: "Say who would get a request and why, or why a recorded one went where it went",
+    repeatable: ["header", "drain", "weight"],
+    examples: [
+      [
+        "leastwise explain --url http://api.example.com/v1/users",
+        "Route, pool, candidates, scores",
+      ],
+      [
+        "leastwise explain --url /cart --header 'Cookie: id=7' --drain api-b --weight api-c=3",
+        "And what would change",
+      ],
+      ["leastwise explain --url /cart --strategy ./mine.ts", "The same with another strategy"],
+      [
+        "leastwise explain --trace 4bf92f3577b34da6a3ce929d0e0e4736 --as-test",
+        "A decision that was made, as a test of its strategy",
+      ],
+    ],
+    load: () => import("./explain.ts"),
+  },
   demo: {
     description: "Show what the strategy does in a launch spike, with real traffic on this machine",
     repeatable: ["strategy"],
@@ -129,6 +149,16 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ["leastwise plugin list --config leastwise.config.ts --json", "For programs"],
     ],
     load: () => import("./plugin/list.ts"),
+  },
+  "plugin rollback": {
+    description: "Return a pool's strategy to the version before, until the next reload",
+    examples: [
+      [
+        "leastwise plugin rollback web",
+        "No request is lost; leastwise reload takes the file again",
+      ],
+    ],
+    load: () => import("./plugin/rollback.ts"),
   },
   schema: {
     description: "Print the JSON Schema of the config file",

@@ -23,14 +23,14 @@ export default defineCommand({
       const lines = report.problems.map(({ path, message }) => `  ${path}: ${message}`);
       throw new RuntimeError(`not reloaded, the configuration before goes on\n${lines.join("\n")}`);
     }
-    process.stdout.write(`reloaded in ${report.tookMs} ms\n`);
+    process.stdout.write(`${[`reloaded in ${report.tookMs} ms`, ...report.notes].join("\n")}\n`);
   },
 });
 
 function readReport(value: unknown): ReloadReport {
-  const { at, tookMs, trigger, ok, problems } = (value ?? {}) as Partial<ReloadReport>;
+  const { at, tookMs, trigger, ok, problems, notes } = (value ?? {}) as Partial<ReloadReport>;
   if (typeof ok !== "boolean" || at === undefined || !Array.isArray(problems)) {
     throw new RuntimeError("whoever answers there is no admin API of leastwise");
   }
-  return { at, tookMs: tookMs ?? 0, trigger: trigger ?? "", ok, problems };
+  return { at, tookMs: tookMs ?? 0, trigger: trigger ?? "", ok, problems, notes: notes ?? [] };
 }

@@ -31,10 +31,17 @@ export function renderStatus({ pools, workers, reload }: Status): string {
 function poolLine({ name, strategy }: PoolStatus): string {
   const notes = [
     `strategy ${strategy.name} ${strategy.version} (${strategy.source})`,
+    ...(strategy.rolledBackFrom ? [`rolled back from ${rolledBackFrom(strategy)}`] : []),
     ...(strategy.quarantined ? ["QUARANTINED: least-connections answers"] : []),
     ...(strategy.faults > 0 ? [`${strategy.faults} faults`] : []),
   ];
   return `pool ${name}: ${notes.join(", ")}`;
+}
+
+/** The name only where it was another one. */
+function rolledBackFrom({ name, rolledBackFrom: from }: PoolStatus["strategy"]): string {
+  if (from === null) return "";
+  return from.name === name ? from.version : `${from.name} ${from.version}`;
 }
 
 function backendTable(backends: readonly BackendStatus[]): string {

@@ -5,6 +5,7 @@ import { ConfigError } from "../errors.ts";
 import { evaluateStrategy } from "../strategy/evaluate.ts";
 import type { StrategyModule } from "../strategy/module.ts";
 import { closeGlobals } from "./closed-globals.ts";
+import { runExplanation } from "./explain-child.ts";
 import { closeObjectPrototype } from "./object-prototype.ts";
 import type { TrialStep } from "./trial.ts";
 import { runTrial } from "./trial-child.ts";
@@ -35,7 +36,7 @@ export async function runEvaluation(): Promise<void> {
   // As in a worker, so that a strategy that changes them is refused here.
   if (job.kind !== "config") closeObjectPrototype();
   // Trials give a strategy clocks and randomness of their own.
-  if (job.kind === "strategy") closeGlobals();
+  if (job.kind === "strategy" || job.kind === "explain") closeGlobals();
   reply({ kind: "started" });
   try {
     reply({ kind: "done", value: await runJob(job, (step) => reply({ kind: "step", step })) });
@@ -47,6 +48,7 @@ export async function runEvaluation(): Promise<void> {
 async function runJob(job: EvaluationJob, tell: (step: TrialStep) => void): Promise<unknown> {
   if (job.kind === "config") return await readConfigFile(job);
   if (job.kind === "trial") return await runTrial(job, tell);
+  if (job.kind === "explain") return await runExplanation(job);
   const { strategy, tempDir, watchdogMs } = job;
   const { module, sources } = await makeModule(strategy, tempDir);
   const limit = watchdogMs === null ? null : { limitMs: watchdogMs, cpuMs: threadCpuMs };

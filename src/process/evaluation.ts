@@ -2,6 +2,7 @@ import type { StrategyConfig } from "../config/config.ts";
 import type { ConfigFileRequest, LoadedConfigFile } from "../config/load.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
+import type { ExplainJob } from "./explain-job.ts";
 import type { TrialJob, TrialStep } from "./trial.ts";
 import { isProblem } from "./messages.ts";
 import { boundProblems } from "./refusal.ts";
@@ -18,7 +19,8 @@ export type EvaluationJob =
       /** See `StrategyTrialOptions`. */
       readonly watchdogMs: number | null;
     }
-  | TrialJob;
+  | TrialJob
+  | ExplainJob;
 
 export interface EvaluatedStrategy {
   readonly module: StrategyModule;
@@ -62,6 +64,15 @@ const LOOPS = {
   config: "at top level",
   strategy: "at top level, in create, or in score or pick",
   trial: "in a method",
+  explain: "in create, score or pick",
+} as const satisfies Record<EvaluationJob["kind"], string>;
+
+/** What was being done with it when it ended. */
+const ENDS = {
+  config: "loaded",
+  strategy: "loaded",
+  trial: "tried",
+  explain: "asked",
 } as const satisfies Record<EvaluationJob["kind"], string>;
 
 /** For the child's own start: on a machine that is busy, Bun may need its time. */
@@ -142,13 +153,7 @@ export function evaluate(
     onExit(_child, code, signal) {
       const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
       // A reply sent just before the end may still be on its way.
-      setTimeout(
-        () =>
-          refuse(
-            `ended its process ${how} while it was ${job.kind === "trial" ? "tried" : "loaded"}`,
-          ),
-        50,
-      );
+      setTimeout(() => refuse(`ended its process ${how} while it was ${ENDS[job.kind]}`), 50);
     },
   });
   // A signal may end this process first, and an endless loop would not notice. Before the temporary

@@ -2,7 +2,7 @@
  * The process that owns the others: it starts workers and replaces those that die, probes backends,
  * decides ejections and answers the admin API. Nothing of the user's runs in it.
  */
-import type { AdminFacts, ReloadReport } from "../admin/facts.ts";
+import type { AdminFacts, ReloadReport, RollbackReport } from "../admin/facts.ts";
 import { serveAdmin } from "../admin/server.ts";
 import { formatAddress } from "../config/address.ts";
 import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
@@ -19,10 +19,12 @@ import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
 import { version } from "../version.ts";
 import { readDescriptors, roomForClients } from "./descriptors.ts";
+import { Explainer } from "./explainer.ts";
+import { gatherDecisions } from "./gathered-decisions.ts";
 import { gatherMasterFacts } from "./master-facts.ts";
 import { MasterTelemetry } from "./master-telemetry.ts";
 import type { Plan, ServedConfig } from "./messages.ts";
-import { ListenAddresses } from "./listen-addresses.ts";
+import { ListenAddresses, type PreparedAddresses } from "./listen-addresses.ts";
 import { statusOf } from "./pool-status.ts";
 import { PoolSupervisors } from "./pool-supervisors.ts";
 import { bindError, probeAddress } from "./ports.ts";
@@ -32,6 +34,8 @@ import { Reloads } from "./reloads.ts";
 import { findRestartProblems } from "./restart-only.ts";
 import { RowTable } from "./row-table.ts";
 import { StrategyFiles } from "./strategy-files.ts";
+import { StrategyVersions } from "./strategy-versions.ts";
+import { Turns } from "./turns.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
 import { WorkerWatch } from "./worker-watch.ts";
 import { WorkerGroup } from "./worker-group.ts";
@@ -58,6 +62,10 @@ export class Master {
   readonly #counters: Counters;
   readonly #rows: RowTable;
   readonly #files = new StrategyFiles();
+  readonly #explainer: Explainer;
+  readonly #versions = new StrategyVersions();
+  /** Reloads and rollbacks, one at a time. */
+  readonly #turns = new Turns();
   readonly #supervisors: PoolSupervisors;
   readonly #workers: WorkerGroup;
   readonly #watch: WorkerWatch;
@@ -169,6 +177,13 @@ export class Master {
     this.#supervisors.update(config.pools, this.#rows.assign(config.pools));
     this.#rows.committed(config.pools);
     this.#metrics.poolsInForce(config.pools);
+    this.#explainer = new Explainer({
+      running: () => this.#running,
+      factsOf: (pool) => this.#supervisors.all.find(({ name }) => name === pool)?.facts() ?? [],
+      workers: () => this.#workers.servingWorkers,
+      beforeFork: () => this.#files.restore(),
+      signal: this.#ending.signal,
+    });
   }
 
   /** Where clients are served; after `start` with the real ports. */
@@ -228,6 +243,24 @@ export class Master {
   }
 
   /**
+   * One pool's strategy as it was before the last reload that changed it. Null: there is no such pool.
+   *
+   * Throws RuntimeError or ConfigError, with nothing changed.
+   */
+  async rollBack(pool: string): Promise<RollbackReport | null> {
+    await this.#startEnded.promise;
+    if (this.#running.strategies[pool] === undefined) return null;
+    const { log } = this.#options;
+    const before = this.#running.strategies[pool]?.description;
+    await this.#turns.take(() => this.#keepingFiles(() => this.#rollBack(pool)));
+    const strategy = this.#running.strategies[pool]?.description;
+    if (before === undefined || strategy === undefined) throw new Error(`pool ${pool} is gone`);
+    const fields = { pool, strategy: strategy.name, version: strategy.version };
+    log.info("strategy rolled back", { ...fields, before: `${before.name} ${before.version}` });
+    return { pool, strategy, before };
+  }
+
+  /**
    * Not ready at once, and every answer ends its connection; after the delay no new connections; what runs gets the
    * grace.
    */
@@ -244,6 +277,7 @@ export class Master {
     await this.#telemetry.stop();
     // Or it would write into a folder that is about to be removed.
     await reloaded;
+    await this.#turns.take(async () => {});
     this.#close();
   }
 
@@ -284,30 +318,54 @@ export class Master {
   }
 
   /** Nothing has changed when this throws. */
-  async #reload(): Promise<void> {
-    try {
-      await this.#bringIntoForce();
-    } finally {
-      this.#files.keep(Object.values(this.#running.strategies));
-      this.#files.removeOthers(this.#options.tempDir);
-    }
+  async #reload(): Promise<readonly string[]> {
+    await this.#startEnded.promise;
+    let notes: readonly string[] = [];
+    await this.#turns.take(() =>
+      this.#keepingFiles(async () => {
+        notes = await this.#loadAnew();
+      }),
+    );
     this.#warnOfDescriptors();
+    return notes;
   }
 
-  async #bringIntoForce(): Promise<void> {
+  /** Afterwards, whatever came of it, the bundles of what is in force are there, and those of the versions before. */
+  async #keepingFiles(change: () => Promise<void>): Promise<void> {
+    try {
+      await change();
+    } finally {
+      this.#files.keep([...Object.values(this.#running.strategies), ...this.#versions.kept]);
+      this.#files.removeOthers(this.#options.tempDir);
+    }
+  }
+
+  async #rollBack(pool: string): Promise<void> {
     const before = this.#running;
-    await this.#startEnded.promise;
+    const planned = this.#versions.planRollback(before, pool);
+    await this.#bringIntoForce(planned, await this.#listen.find(planned.config.listen));
+    this.#versions.rolledBack(before, pool);
+  }
+
+  async #loadAnew(): Promise<readonly string[]> {
+    const before = this.#running;
     const loaded = await this.#options.provision(this.#ending.signal);
-    const { config, configFile, strategies } = loaded;
+    const { config, configFile } = loaded;
     const problems = findRestartProblems(before.config, config);
     if (problems.length > 0) throw new ConfigError(problems, { file: configFile });
-    const addresses = await this.#listen.find(config.listen);
+    await this.#bringIntoForce(loaded, await this.#listen.find(config.listen));
+    return this.#versions.reloaded(before, loaded);
+  }
+
+  async #bringIntoForce(loaded: Provisioned, addresses: PreparedAddresses): Promise<void> {
+    const before = this.#running;
+    const { config, configFile, strategies } = loaded;
     const plan = this.#plan(loaded, addresses.listen);
     const quarantined = this.#watch.problemsOf(plan, before.strategies);
     if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
     // Until all have the new one, a worker that dies is replaced by one with the old.
     const kept = Object.values(before.strategies);
-    this.#files.keep([...kept, ...Object.values(strategies)]);
+    this.#files.keep([...kept, ...this.#versions.kept, ...Object.values(strategies)]);
     this.#changing = true;
     try {
       await this.#workers.apply(plan);
@@ -355,7 +413,9 @@ export class Master {
       pools: async () => {
         const reports = await this.#workers.reports();
         const { strategies } = this.#running;
-        return this.#supervisors.all.map((each) => statusOf(each, strategies, reports));
+        return this.#supervisors.all.map((each) =>
+          statusOf(each, strategies, reports, this.#versions.rolledBackFrom(each.name)),
+        );
       },
       workers: () => this.#workers.status(),
       recycle: () => this.#workers.recycle(),
@@ -367,7 +427,14 @@ export class Master {
         reloads: this.#reloads.count,
         last: this.#reloads.last,
       }),
+      decisions: async (query) => {
+        const { pool } = query;
+        if (pool !== null && this.#running.strategies[pool] === undefined) return null;
+        return gatherDecisions(this.#workers.living, query);
+      },
+      explain: (question) => this.#explainer.explain(question),
       reload: () => this.reload("admin API"),
+      rollBack: (pool) => this.rollBack(pool),
       setDraining: (pool, backend, draining) =>
         this.#supervisors.setDraining(pool, backend, draining),
     };

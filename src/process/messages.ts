@@ -7,6 +7,7 @@ import type { ExportReport } from "../telemetry/export-watch.ts";
 import type { ServiceIdentity } from "../telemetry/resource-attributes.ts";
 import type { ExportTls } from "../telemetry/tls-files.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
+import { type Answer, isAnswer, type Question } from "./answers.ts";
 import type { StopTimes } from "./listeners.ts";
 
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
@@ -95,6 +96,7 @@ export type ToWorker =
   /** No call may reach the strategy of this number any more. */
   | { readonly type: "seal"; readonly strategy: number }
   | { readonly type: "report"; readonly id: number }
+  | { readonly type: "ask"; readonly id: number; readonly question: Question }
   /** The access log's file, by its name. */
   | { readonly type: "reopen" }
   | ({ readonly type: "stop" } & StopTimes);
@@ -124,6 +126,7 @@ export type FromWorker =
       readonly ok: boolean;
     }
   | { readonly type: "report"; readonly id: number; readonly report: WorkerReport }
+  | { readonly type: "answer"; readonly id: number; readonly answer: Answer }
   | { readonly type: "exports"; readonly worker: number; readonly report: ExportReport };
 
 export interface WorkerReport {
@@ -163,6 +166,7 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   failing: ({ row }) => isCount(row),
   trial: ({ row, trial, ok }) => isCount(row) && isCount(trial) && typeof ok === "boolean",
   report: ({ id, report }) => isCount(id) && isReport(report),
+  answer: ({ id, answer }) => isCount(id) && isAnswer(answer),
   exports: ({ worker, report }) => isCount(worker) && isExportReport(report),
 };
 

@@ -1,4 +1,5 @@
 import type { PoolStatus } from "../admin/facts.ts";
+import type { StrategyDescription } from "../strategy/module.ts";
 import type { PlannedStrategy, WorkerReport } from "./messages.ts";
 import type { PoolSupervisor } from "./pool-supervisor.ts";
 
@@ -7,6 +8,7 @@ export function statusOf(
   supervisor: PoolSupervisor,
   strategies: Readonly<Record<string, PlannedStrategy>>,
   reports: readonly (WorkerReport | null)[],
+  rolledBackFrom: StrategyDescription | null,
 ): PoolStatus {
   const { name } = supervisor;
   const description = strategies[name]?.description;
@@ -19,6 +21,10 @@ export function statusOf(
       ...description,
       quarantined: seen.some(({ quarantined }) => quarantined),
       faults: seen.reduce((sum, { faults }) => sum + faults, 0),
+      rolledBackFrom:
+        rolledBackFrom === null
+          ? null
+          : { name: rolledBackFrom.name, version: rolledBackFrom.version },
     },
     backends: supervisor.backends(),
   };

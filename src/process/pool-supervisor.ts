@@ -1,3 +1,4 @@
+import type { BackendFacts } from "../admin/explanation.ts";
 import type { BackendStatus } from "../admin/facts.ts";
 import { type EjectionChange, PoolEjection } from "../balance/ejection.ts";
 import type { PoolConfig } from "../config/config.ts";
@@ -5,7 +6,7 @@ import { createProbe, type Probe } from "../health/probe.ts";
 import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Backend, Health } from "../plugin.ts";
-import { type PoolBackend, rowOf } from "../pool/backend.ts";
+import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
 import { type Counters, EJECTION_NONE, EJECTION_ON, PROBE_UNKNOWN } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
@@ -124,6 +125,21 @@ export class PoolSupervisor {
     return this.#pool.backends.some(
       (backend) => backend.health !== "unhealthy" && !backend.draining,
     );
+  }
+
+  /** For a copy of the pool, as things are now. */
+  facts(): BackendFacts[] {
+    const { counters } = this.#options;
+    return this.#pool.backends.map((backend) => {
+      const row = rowOf(backend);
+      return {
+        config: configOf(backend),
+        probe: counters.probe(row),
+        ejection: counters.ejection(row),
+        draining: backend.draining,
+        inFlight: backend.inFlight,
+      };
+    });
   }
 
   backends(): BackendStatus[] {

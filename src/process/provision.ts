@@ -133,7 +133,12 @@ async function evaluateNamed(
     return { module, description: await evaluateStrategy(module, strategy.options), sources: [] };
   } catch (thrown) {
     // There is no file of the user's to name: where the config asks for it is the place.
-    throw new ConfigError(problemsOf(thrown).map(({ message }) => ({ path, message })));
+    throw new ConfigError(
+      problemsOf(thrown).map(({ path: place, message }) => ({
+        path: place.endsWith(".options") ? path.replace(/\.use$/, ".options") : path,
+        message,
+      })),
+    );
   }
 }
 

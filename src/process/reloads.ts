@@ -3,8 +3,8 @@ import { ConfigError, type Problem, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
 export interface ReloadsOptions {
-  /** Loads everything anew and brings it into force, or throws with the old still in force. */
-  readonly reload: () => Promise<void>;
+  /** Loads everything anew and brings it into force, or throws with the old still in force. Resolves with notes for people. */
+  readonly reload: () => Promise<readonly string[]>;
   /** Unix time in milliseconds. */
   readonly wallClock: () => number;
   /** Monotonic milliseconds. */
@@ -80,22 +80,24 @@ export class Reloads {
     const { reload, wallClock, now, log } = this.#options;
     const startedAt = wallClock();
     const startedAtMs = now();
-    const end = (problems: readonly Problem[]): ReloadReport => ({
+    const end = (problems: readonly Problem[], notes: readonly string[]): ReloadReport => ({
       at: new Date(startedAt).toISOString(),
       tookMs: Math.round(now() - startedAtMs),
       trigger,
       ok: problems.length === 0,
       problems,
+      notes,
     });
-    if (this.#stopped) return end([{ path: "leastwise", message: "is being stopped" }]);
+    if (this.#stopped) return end([{ path: "leastwise", message: "is being stopped" }], []);
     let report: ReloadReport;
     try {
-      await reload();
+      const notes = await reload();
       this.#loadedAtMs = wallClock();
-      report = end([]);
+      report = end([], notes);
       log.info("configuration reloaded", { trigger, tookMs: report.tookMs });
+      for (const note of notes) log.info(note);
     } catch (thrown) {
-      report = end(problemsOf(thrown));
+      report = end(problemsOf(thrown), []);
       const reasons = report.problems.map(({ path, message }) => `${path}: ${message}`);
       log.error("reload refused, the configuration before goes on", {
         trigger,

@@ -86,6 +86,11 @@ export class WorkerGroup {
     return this.#living.all;
   }
 
+  /** Of the places, those that have committed the plan in force. */
+  get servingWorkers(): readonly WorkerHandle[] {
+    return this.#places.filter(({ serving }) => serving).map(({ worker }) => worker);
+  }
+
   /** How often a worker was replaced because it had ended. */
   get restarts(): number {
     return this.#places.reduce((sum, { restarts }) => sum + restarts, 0);

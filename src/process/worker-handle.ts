@@ -1,5 +1,6 @@
 import type { Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
+import type { Answer, Question } from "./answers.ts";
 import { HeldModules } from "./held-modules.ts";
 import {
   type FromWorker,
@@ -45,6 +46,7 @@ const START_TIMEOUT_MS = 30_000;
 /** A worker that comes no further with its plan within this time is ended. */
 const PHASE_TIMEOUT_MS = 10_000;
 const REPORT_TIMEOUT_MS = 500;
+const ANSWER_TIMEOUT_MS = 1000;
 
 /** One worker process as the master sees it. */
 export class WorkerHandle {
@@ -62,6 +64,7 @@ export class WorkerHandle {
   readonly #closed = Promise.withResolvers<void>();
   readonly #phase = new Map<string, Asked>();
   readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
+  readonly #answers = new Map<number, (answer: Answer | null) => void>();
   #nextReport = 1;
   /** Undefined until the worker has been told. */
   #key: string | undefined;
@@ -88,6 +91,7 @@ export class WorkerHandle {
           this.#started.resolve(null);
           for (const asked of this.#phase.values()) asked.settle(null);
           for (const answer of this.#reports.values()) answer(null);
+          for (const answer of this.#answers.values()) answer(null);
           options.onExit(this, reason);
           this.#closed.resolve();
           exited.resolve();
@@ -155,18 +159,14 @@ export class WorkerHandle {
 
   /** Null: no answer within half a second. */
   report(): Promise<WorkerReport | null> {
-    if (!this.#alive) return Promise.resolve(null);
     const id = this.#nextReport++;
-    return new Promise((resolve) => {
-      const settle = (report: WorkerReport | null): void => {
-        cancel();
-        this.#reports.delete(id);
-        resolve(report);
-      };
-      const cancel = this.#options.schedule(REPORT_TIMEOUT_MS, () => settle(null));
-      this.#reports.set(id, settle);
-      this.#send({ type: "report", id });
-    });
+    return this.#await(this.#reports, id, REPORT_TIMEOUT_MS, { type: "report", id });
+  }
+
+  /** Null: no answer within a second. */
+  ask(question: Question): Promise<Answer | null> {
+    const id = this.#nextReport++;
+    return this.#await(this.#answers, id, ANSWER_TIMEOUT_MS, { type: "ask", id, question });
   }
 
   /** It is to blame, or its strategies are. */
@@ -211,6 +211,25 @@ export class WorkerHandle {
     };
     const patience = this.#patience(PHASE_TIMEOUT_MS, key, onSpent, onHeldUp);
     this.#phase.set(key, { patience, settle });
+    this.#send(message);
+    return promise;
+  }
+
+  #await<T>(
+    waiting: Map<number, (answer: T | null) => void>,
+    id: number,
+    timeoutMs: number,
+    message: ToWorker,
+  ): Promise<T | null> {
+    if (!this.#alive) return Promise.resolve(null);
+    const { promise, resolve } = Promise.withResolvers<T | null>();
+    const settle = (answer: T | null): void => {
+      cancel();
+      waiting.delete(id);
+      resolve(answer);
+    };
+    const cancel = this.#options.schedule(timeoutMs, () => settle(null));
+    waiting.set(id, settle);
     this.#send(message);
     return promise;
   }
@@ -271,6 +290,9 @@ export class WorkerHandle {
         break;
       case "report":
         this.#reports.get(message.id)?.(message.report);
+        break;
+      case "answer":
+        this.#answers.get(message.id)?.(message.answer);
         break;
       default:
         this.#options.onMessage(message);

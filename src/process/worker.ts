@@ -8,6 +8,7 @@ import type { AttemptLoopContext } from "../proxy/attempt-loop.ts";
 import type { Handler } from "../proxy/front.ts";
 import { createTrust } from "../proxy/client-address.ts";
 import { createHandler } from "../proxy/handler.ts";
+import { HeaderReads } from "../proxy/header-reads.ts";
 import { ServingPool } from "../proxy/serving-pool.ts";
 import { StallWatch } from "../proxy/stall-watch.ts";
 import type { StrategyHost } from "../strategy/host.ts";
@@ -19,6 +20,7 @@ import { WorkerMetrics } from "../telemetry/metrics/worker-metrics.ts";
 import type { Tracing } from "../telemetry/sdk.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { ClientConnections } from "./client-connections.ts";
+import { DecisionLog } from "./decision-log.ts";
 import { DescriptorPressure } from "./descriptor-pressure.ts";
 import { readDescriptors, watchIntervalMs } from "./descriptors.ts";
 import { Listeners, type PreparedListeners, type StopTimes } from "./listeners.ts";
@@ -32,6 +34,7 @@ import type {
   WorkerReport,
   WorkerSetup,
 } from "./messages.ts";
+import { answerQuestion } from "./questions.ts";
 import { StrategyHosts } from "./strategy-hosts.ts";
 import { BEAT_MS } from "./watchdog.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
@@ -71,6 +74,7 @@ export class Worker {
   /** Null: this platform does not tell about connections. */
   readonly #clientConnections: ClientConnections | null = null;
   readonly #hosts: StrategyHosts;
+  readonly #decisions: DecisionLog;
   readonly #watch: ReturnType<typeof setInterval> | undefined;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
@@ -151,11 +155,14 @@ export class Worker {
       pressure.tick();
       this.#clientConnections?.tick();
     }, watchIntervalMs(descriptors.limit));
+    this.#decisions = new DecisionLog({ worker: index, wallClock: Date.now });
+    setInterval(() => this.#decisions.tick(), 1000).unref();
     let attempts = 0;
     this.#context = {
       worker: column,
       now,
       nextAttemptId: () => ++attempts,
+      headerReads: new HeaderReads(),
     };
   }
 
@@ -183,6 +190,16 @@ export class Worker {
       case "report":
         tell({ type: "report", id: message.id, report: this.#report() });
         break;
+      case "ask": {
+        const { id, question } = message;
+        const known = {
+          decisions: this.#decisions,
+          serving: this.#serving,
+          now: this.#options.now,
+        };
+        tell({ type: "answer", id, answer: answerQuestion(question, known) });
+        break;
+      }
       case "reopen":
         await this.#accessLogs.reopen(this.#prepared?.accessLog ?? null);
         break;
@@ -258,7 +275,8 @@ export class Worker {
       onTrialEnded: (row: number, trial: number, ok: boolean) =>
         tell({ type: "trial", row, trial, ok }),
     };
-    return new ServingPool(pool, host, backends.transports, reports, now, old);
+    const decisions = this.#decisions.of(pool.name);
+    return new ServingPool(pool, host, backends.transports, reports, now, old, decisions);
   }
 
   #createHandler(
@@ -301,6 +319,8 @@ export class Worker {
       if (others || changed.has(name)) host.setBackends(pool.backends);
     }
     this.#serving = prepared.pools;
+    this.#decisions.keep(new Set(prepared.pools.keys()));
+    this.#decisions.redactQuery = prepared.config.accessLog?.redactQuery ?? [];
     this.#listeners.commit(prepared.listeners, prepared.handler);
     this.#accessLogs.commit(prepared.accessLog);
     const { clientConnections, trustedProxies } = prepared.config;

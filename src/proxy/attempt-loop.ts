@@ -18,6 +18,7 @@ import { AttemptRun } from "./attempt.ts";
 import { attemptFacts } from "./attempt-facts.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
+import type { HeaderReads } from "./header-reads.ts";
 import type { ObservedAttempt, ObservedRequest, RetryReason } from "./observer.ts";
 import { outgoingRequest } from "./outgoing-request.ts";
 import { RequestBody } from "./request-body.ts";
@@ -32,6 +33,8 @@ export interface AttemptLoopContext {
   readonly now: () => number;
   /** Unique in the worker. */
   readonly nextAttemptId: () => number;
+  /** Absent: nobody wants to know. */
+  readonly headerReads?: HeaderReads;
 }
 
 export interface ForwardedRequest {
@@ -146,10 +149,12 @@ export class AttemptLoop {
    * pick: the `failure` of the attempt before, if there was one.
    */
   #start(failure: ProxyError | null): AttemptRun {
-    const { pool, host } = this.#serving;
+    const { pool, host, decisions } = this.#serving;
     const { info, observed } = this.#request;
-    const { worker, now, nextAttemptId } = this.#context;
+    const { worker, now, nextAttemptId, headerReads } = this.#context;
     const number = this.#number + 1;
+    const wantsDecision = (observed?.wantsDecision ?? false) || (decisions?.due ?? false);
+    if (wantsDecision) headerReads?.begin();
     const placed = place({
       pool,
       host,
@@ -158,10 +163,15 @@ export class AttemptLoop {
       attempt: number,
       tried: this.#tried,
       now: observed === null ? null : now,
-      wantsDecision: observed?.wantsDecision ?? false,
+      wantsDecision,
     });
+    const read = wantsDecision ? headerReads?.end() : undefined;
     if (typeof placed === "string") throw failure ?? notPlaced(placed);
     const { backend, admission } = placed;
+    if (decisions !== null && read !== undefined) {
+      const facts = { pool, strategy: host, request: info, read, placed, attempt: number };
+      decisions.take({ ...facts, traceId: observed?.trace?.traceId ?? null });
+    }
     this.#number = number;
     this.#tried.add(backend);
     const watched = observed === null ? null : this.#observe(observed, placed);

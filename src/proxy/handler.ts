@@ -7,6 +7,7 @@ import { createTrust, findClientAddress, withoutMapping } from "./client-address
 import { errorAnswer } from "./error-answer.ts";
 import { readRequestId } from "./forwarding.ts";
 import type { FrontRequest, Handler } from "./front.ts";
+import type { HeaderReads } from "./header-reads.ts";
 import { lastHopAnswer } from "./max-forwards.ts";
 import type { RequestObserver } from "./observer.ts";
 import { bodyTooLarge } from "./request-body.ts";
@@ -48,7 +49,7 @@ export function createHandler(options: HandlerOptions): Handler {
       `${options.requestIdPrefix}${requests.toString(36)}`;
     const forwardedFor = trusted ? front.headers.get("x-forwarded-for") : null;
     const clientAddress = findClientAddress(peerAddress, forwardedFor, isTrusted);
-    const info = requestInfo(front, host, clientAddress);
+    const info = requestInfo(front, host, clientAddress, context.headerReads);
     const startedAt = observer === null ? 0 : context.now();
     const observed =
       observer?.requestStarted({
@@ -103,7 +104,12 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 }
 
-function requestInfo(front: FrontRequest, host: string, clientAddress: string): RequestInfo {
+function requestInfo(
+  front: FrontRequest,
+  host: string,
+  clientAddress: string,
+  reads: HeaderReads | undefined,
+): RequestInfo {
   const { target } = front;
   const mark = target.indexOf("?");
   const { headers } = front;
@@ -113,7 +119,16 @@ function requestInfo(front: FrontRequest, host: string, clientAddress: string): 
     query: mark < 0 ? "" : target.slice(mark + 1),
     host,
     // Not the object itself: a strategy must not be able to change what the backend gets.
-    headers: { get: (name: string) => headers.get(name), has: (name: string) => headers.has(name) },
+    headers: {
+      get(name: string) {
+        reads?.note(headers, name);
+        return headers.get(name);
+      },
+      has(name: string) {
+        reads?.note(headers, name);
+        return headers.has(name);
+      },
+    },
     clientAddress,
   });
 }

@@ -4,6 +4,7 @@ import type { SettlementOptions, SettlementReports } from "../balance/settle.ts"
 import type { PoolBackend } from "../pool/backend.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { StrategyHost } from "../strategy/host.ts";
+import type { DecisionSink } from "./decision-sink.ts";
 import type { Transport } from "../transport/exchange.ts";
 
 /** One pool as this worker serves it: live state, strategy instance and connections. */
@@ -13,6 +14,8 @@ export class ServingPool {
   /** Null: nothing is retried. */
   readonly budget: RetryBudget | null;
   readonly settlement: SettlementOptions;
+  /** Null: nobody asks. */
+  readonly decisions: DecisionSink | null;
   readonly #transports: ReadonlyMap<PoolBackend, Transport>;
 
   /** `before`: the same pool in the plan before; what it has spent of the retry budget stays spent. */
@@ -23,7 +26,9 @@ export class ServingPool {
     reports: SettlementReports,
     now: () => number,
     before?: ServingPool,
+    decisions: DecisionSink | null = null,
   ) {
+    this.decisions = decisions;
     this.pool = pool;
     this.host = host;
     this.#transports = transports;

@@ -59,9 +59,13 @@ export async function createRehearsal(
     return new Rehearsal({ plugin, options, weights, mark });
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
-    const path = await locate(thrown.cause, module);
+    const place = await locate(thrown.cause, module);
     throw new ConfigError(
-      thrown.problems.map(({ message }) => ({ path, message })),
+      thrown.problems.map(({ path, message }) => {
+        // A built-in has no file to look into: its options are the place.
+        const isOption = module.kind === "built-in" && path.endsWith(".options");
+        return { path: isOption ? `${place}.options` : place, message };
+      }),
       { cause: thrown.cause },
     );
   }

@@ -49,8 +49,8 @@ function renderSteps(steps: readonly Step[]): string[] {
   return ["steps: [", ...steps.map((step) => `  ${renderValue(step)},`), "],"];
 }
 
-/** As the formatters of this world write it: a space after each comma. */
-function renderValue(value: unknown): string {
+/** Plain data as source text, as the formatters of this world write it: a space after each comma. */
+export function renderValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(renderValue).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const fields = Object.entries(value).map(([name, inner]) => {

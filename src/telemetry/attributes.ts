@@ -62,6 +62,8 @@ export const DECISION_CANDIDATES = "leastwise.decision.candidates";
 export const DECISION_IN_FLIGHT = "leastwise.decision.in_flight";
 /** Lower is better; absent when the strategy picks without scores. */
 export const DECISION_SCORES = "leastwise.decision.scores";
+/** Instead of the scores, in words: why there are none. */
+export const DECISION_NO_SCORES = "leastwise.decision.no_scores";
 /** `id reason` of each backend that was no candidate: `down`, `ejected`, `draining`, `full` or `tried`. */
 export const DECISION_EXCLUDED = "leastwise.decision.excluded";
 /** More than one candidate had the lowest score. */

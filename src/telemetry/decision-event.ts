@@ -6,6 +6,7 @@ import {
   DECISION_FAIL_OPEN,
   DECISION_IN_FLIGHT,
   DECISION_LEFT_OUT,
+  DECISION_NO_SCORES,
   DECISION_SCORES,
   DECISION_TIE,
 } from "./attributes.ts";
@@ -39,6 +40,7 @@ export function decisionAttributes(decision: Decision): Attributes {
     [DECISION_FAIL_OPEN]: decision.failOpen,
   };
   if (hasScores) attributes[DECISION_SCORES] = scores;
+  else attributes[DECISION_NO_SCORES] = "pick decides, no scores";
   const leftOut = candidates.length - listed + Math.max(0, excluded.length - MAX_LISTED);
   if (leftOut > 0) attributes[DECISION_LEFT_OUT] = leftOut;
   return attributes;

@@ -15,6 +15,7 @@ const commands = [
   "drain",
   "undrain",
   "recycle",
+  "explain",
   "demo",
   "schema",
   "version",

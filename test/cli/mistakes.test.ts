@@ -237,7 +237,7 @@ describe("each mistake is told by check, with exit code 2 and no stack", () => {
     [
       "a command",
       ["chek"],
-      'chek: unknown command, allowed serve, check, status, reload, drain, undrain, recycle, demo, plugin, schema, version, help; did you mean "check"?',
+      'chek: unknown command, allowed serve, check, status, reload, drain, undrain, recycle, explain, demo, plugin, schema, version, help; did you mean "check"?',
     ],
     ["a command to be helped with", ["help", "serv"], "serv: unknown command, allowed serve, "],
     [

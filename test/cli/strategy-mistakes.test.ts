@@ -95,8 +95,11 @@ describe("a strategy file's mistake is told with file, line where there is one, 
       }),
     });
     const { exitCode, stderr } = await folder.run(["check"]);
-    expect(stderr).toContain("  pools.web.strategy");
+    expect(stderr).toContain("  pools.web.strategy.options: least-connections takes no options");
     expect(exitCode).toBe(2);
+    const told = await folder.run(["plugin", "check", "p2c", "--options", '{"alpha":1}']);
+    expect(told.stdout).toContain("p2c.options: p2c rejects its options: alpha: no such option");
+    expect(told.exitCode).toBe(1);
   });
 });
 

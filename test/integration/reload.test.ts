@@ -219,7 +219,7 @@ describe("a reload", () => {
     expect(readdirSync(folder.path)).toEqual([]);
   });
 
-  test("leaves no bundle of an earlier version behind", async () => {
+  test("leaves no bundle behind but that of the version before", async () => {
     const { url } = backend();
     await using folder = await createBareFolder();
     const front = await proxy({
@@ -235,8 +235,8 @@ describe("a reload", () => {
     expect(await front.reload()).toMatchObject({ ok: false });
     const [temp = ""] = readdirSync(folder.path);
     const bundles = readdirSync(join(folder.path, temp)).filter((name) => name.endsWith(".mjs"));
-    expect(bundles).toEqual([expect.any(String)]);
-    // It is the one that is in force.
+    expect(bundles).toHaveLength(2);
+    // One of them is in force, the other one is there for a rollback.
     process.kill((await front.workers())[0]?.pid ?? 0, "SIGKILL");
     while (logged(front, "worker replaced").length === 0) await Bun.sleep(5);
     await bodyOf(front.url);

@@ -3,6 +3,41 @@ import { readFromWorker } from "../../src/process/messages.ts";
 
 const problems = [{ path: "a", message: "b" }];
 const pools = { web: { faults: 0, quarantined: false } };
+const decision = {
+  at: "2026-01-01T00:00:00.000Z",
+  worker: 0,
+  pool: "web",
+  traceId: null,
+  attempt: 1,
+  strategy: { name: "mine", version: "1" },
+  decidedBy: "score",
+  chosen: "a",
+  fallback: false,
+  tie: false,
+  failOpen: false,
+  pickMs: 0.1,
+  candidates: [{ id: "a", url: "http://a", inFlight: 0, weight: 1, labels: {}, score: "Infinity" }],
+  excluded: [{ id: "b", reason: "down" }],
+  leftOut: 0,
+  request: {
+    method: "GET",
+    host: "a",
+    path: "/",
+    query: "",
+    clientAddress: "",
+    headers: { "x-a": null },
+    withheld: [],
+  },
+};
+const instance = { name: "mine", quarantined: false, nowMs: 1.5, bytes: null, tooLarge: 0 };
+
+function told(change: object): object {
+  return {
+    type: "answer",
+    id: 1,
+    answer: { about: "decisions", decisions: [{ ...decision, ...change }] },
+  };
+}
 
 describe("a message of a worker", () => {
   const real: readonly object[] = [
@@ -18,6 +53,15 @@ describe("a message of a worker", () => {
       type: "exports",
       worker: 1,
       report: { signal: "traces", ok: false, reason: "refused", hint: null, lost: 0 },
+    },
+    told({}),
+    { type: "answer", id: 2, answer: { about: "decisions", decisions: [] } },
+    { type: "answer", id: 3, answer: { about: "instance", instance: null } },
+    { type: "answer", id: 4, answer: { about: "instance", instance } },
+    {
+      type: "answer",
+      id: 5,
+      answer: { about: "instance", instance: { ...instance, bytes: new Uint8Array(3) } },
     },
   ];
   test.each(real.map((message) => [message]))("is taken: %j", (message) => {
@@ -49,6 +93,27 @@ describe("what a strategy may send in its place", () => {
     { type: "refused", generation: 1, atRunTime: true, problems: [{ path: "a", message: 1 }] },
     { type: "refused", generation: 1, problems },
     { type: "report", id: 1, report: null },
+    { type: "answer", id: 1 },
+    { type: "answer", id: -1, answer: { about: "instance", instance } },
+    { type: "answer", id: 1, answer: { about: "decisions" } },
+    { type: "answer", id: 1, answer: { about: "decisions", decisions: [null] } },
+    told({ at: 7 }),
+    told({ strategy: null }),
+    told({ attempt: "1" }),
+    told({ tie: null }),
+    told({ candidates: [null] }),
+    told({ candidates: [{ ...decision.candidates[0], score: "low" }] }),
+    told({ candidates: [{ ...decision.candidates[0], labels: { zone: 7 } }] }),
+    told({ excluded: [{ id: "b" }] }),
+    told({ request: { ...decision.request, headers: { "x-a": 7 } } }),
+    told({ request: { ...decision.request, withheld: [7] } }),
+    { type: "answer", id: 1, answer: { about: "instance" } },
+    {
+      type: "answer",
+      id: 1,
+      answer: { about: "instance", instance: { ...instance, nowMs: null } },
+    },
+    { type: "answer", id: 1, answer: { about: "instance", instance: { ...instance, bytes: [1] } } },
     { type: "exports", worker: 1, report: null },
     {
       type: "exports",

@@ -15,7 +15,7 @@ beforeEach(() => {
     reload() {
       const reload = Promise.withResolvers<void>();
       begun.push(reload);
-      return reload.promise;
+      return reload.promise.then(() => ["what came of it"]);
     },
     wallClock: () => 1_700_000_000_000,
     now: () => 0,
@@ -29,7 +29,7 @@ describe("reloads", () => {
     const others = ["second", "third", "last"].map((trigger) => reloads.request(trigger));
     expect(begun).toHaveLength(1);
     begun[0]?.resolve();
-    expect(await first).toMatchObject({ trigger: "first", ok: true });
+    expect(await first).toMatchObject({ trigger: "first", ok: true, notes: ["what came of it"] });
     expect(begun).toHaveLength(2);
     begun[1]?.resolve();
     const reports = await Promise.all(others);

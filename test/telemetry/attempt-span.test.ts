@@ -68,6 +68,9 @@ describe("the decision", () => {
       "leastwise.decision.in_flight": [3, 9, 1],
     });
     expect(events[0]?.attributes).not.toContainKey("leastwise.decision.scores");
+    expect(events[0]?.attributes).toMatchObject({
+      "leastwise.decision.no_scores": "pick decides, no scores",
+    });
   });
 
   test("of a very large pool shows the best and says how many it left out", () => {

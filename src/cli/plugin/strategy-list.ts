@@ -35,9 +35,9 @@ export interface PoolStrategy {
   readonly source: string;
   /**
    * `running`, `quarantined` and `changed` (another version than the running one's lies in the file,
-   * waiting for a reload) are told by a proxy that answers; `configured` is what nobody runs.
+   * waiting for a reload) and `rolled back` (the version before runs, until a reload) are told by a proxy that answers; `configured` is what nobody runs.
    */
-  readonly state: "running" | "quarantined" | "changed" | "configured" | "broken";
+  readonly state: "running" | "quarantined" | "changed" | "rolled back" | "configured" | "broken";
   /** Null when nobody runs it. */
   readonly faults: number | null;
   /** Why it is broken. */
@@ -143,10 +143,11 @@ function merge(
   { name: pool, strategy }: PoolStatus,
   configured: PoolStrategy | null,
 ): PoolStrategy {
-  const { name, version, source, faults, quarantined } = strategy;
+  const { name, version, source, faults, quarantined, rolledBackFrom } = strategy;
   const onDisk = configured?.version ?? version;
   const isChanged = onDisk !== version;
-  const state = quarantined ? "quarantined" : isChanged ? "changed" : "running";
+  const known = rolledBackFrom ? "rolled back" : isChanged ? "changed" : "running";
+  const state = quarantined ? "quarantined" : known;
   return {
     pool,
     name,

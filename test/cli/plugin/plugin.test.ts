@@ -432,7 +432,7 @@ describe("plugin alone", () => {
   test.each([
     [
       ["plugin"],
-      "plugin: is one of plugin init, plugin check, plugin test, plugin bench, plugin list\n",
+      "plugin: is one of plugin init, plugin check, plugin test, plugin bench, plugin list, plugin rollback\n",
     ],
     [["plugin", "chek"], "plugin chek: unknown command, allowed plugin init, "],
     [["plugin", "chek"], 'did you mean "plugin check"?'],

@@ -1,0 +1,76 @@
+import { askAdmin, type AdminTarget } from "../../admin/client.ts";
+import type { RecordedDecision } from "../../admin/recorded-decision.ts";
+import type { ExplainAnswer } from "../../admin/explanation.ts";
+import { RuntimeError } from "../../errors.ts";
+import { evaluate, evaluateStrategyConfig } from "../../process/evaluation.ts";
+import { readReplayed } from "../../process/explained.ts";
+import type { Replayed } from "../../process/explain-job.ts";
+
+/** A decision that a copy of its strategy, made from what is known, comes to again. */
+export interface ProvenDecision {
+  readonly decision: RecordedDecision;
+  readonly options: unknown;
+  /** What `env.previous` must be for that; undefined: nothing. */
+  readonly previous: unknown;
+  /** Over these seeds some come to it and some do not; null: chance has no part in it. */
+  readonly seeds: number | null;
+}
+
+const SEEDS = 100;
+
+/** Throws RuntimeError when no copy comes to it again. */
+export async function proveDecision(
+  target: AdminTarget,
+  decision: RecordedDecision,
+  source: string,
+  tempDir: string,
+): Promise<ProvenDecision> {
+  const { strategy: by, chosen, pool, leftOut } = decision;
+  if (decision.fallback) {
+    throw new RuntimeError(`least connections made this decision, because ${by.name} could not`);
+  }
+  if (leftOut > 0) {
+    throw new RuntimeError(`the pool is too large: ${leftOut} of its backends are not kept`);
+  }
+  const body = { url: decision.request.path, pool, facts: true };
+  const question = { method: "POST", body, timeoutMs: 60_000 } as const;
+  const { facts } = (await askAdmin(target, "/api/v1/explain", question)) as ExplainAnswer;
+  const options = facts?.options;
+  const strategy = {
+    kind: "file",
+    file: source,
+    ...(options === undefined ? {} : { options }),
+  } as const;
+  const { module, description } = await evaluateStrategyConfig(strategy, tempDir);
+  const replay = async (bytes: Uint8Array | null): Promise<Replayed> => {
+    const seeds = Array.from({ length: SEEDS }, (_, seed) => seed);
+    const task = { task: "replay", decision, bytes, seeds } as const;
+    const job = { kind: "explain", strategy, module, description, ...task } as const;
+    return readReplayed(await evaluate(job, source), source);
+  };
+  // What it had learnt by then is not kept; what it knows by now may be enough.
+  const { snapshot = null } = facts ?? {};
+  const anew = await replay(null);
+  const learnt =
+    snapshot === null ? anew : await replay(new Uint8Array(Buffer.from(snapshot, "base64")));
+  const tries = [anew, learnt].filter(({ loss }) => loss === null);
+  const certain = tries.find(({ picks }) => picks.every((id) => id === chosen));
+  if (certain !== undefined) {
+    return { decision, options, previous: certain.previous, seeds: null };
+  }
+  // A score that was the lowest alone is no matter of chance: that it can come to it shows nothing.
+  const mayVary = decision.tie || decision.decidedBy === "pick";
+  const possible = mayVary ? tries.find(({ picks }) => picks.includes(chosen)) : undefined;
+  if (possible !== undefined) {
+    return { decision, options, previous: possible.previous, seeds: SEEDS };
+  }
+  const others = [...new Set(learnt.picks)].map((id) => id ?? "nobody").join(", ");
+  const withheld = decision.request.withheld.join(", ");
+  throw new RuntimeError(
+    `no test can show this decision for ${chosen}: ${by.name}, asked again, picks ${others}; ` +
+      (learnt.fault === null ? "" : `(${learnt.fault}) `) +
+      (withheld === ""
+        ? "what it had learnt from earlier requests is not recorded"
+        : `it looked at ${withheld}, whose value is not recorded`),
+  );
+}

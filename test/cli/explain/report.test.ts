@@ -1,0 +1,51 @@
+import { expect, test } from "bun:test";
+import { renderShown, type ShownPick } from "../../../src/cli/explain/report.ts";
+
+function pick(change: Partial<ShownPick>): ShownPick {
+  return {
+    why: "why",
+    chosen: "a",
+    failOpen: false,
+    candidates: [],
+    excluded: [],
+    notes: [],
+    ...change,
+  };
+}
+
+function candidate(id: string, score: number | null) {
+  return { id, inFlight: 0, weight: 1, score };
+}
+
+test("of a large pool those who come first are shown, and how many there are more", () => {
+  const candidates = Array.from({ length: 1000 }, (_, index) => candidate(`b${index}`, null));
+  const excluded = [{ id: "out", reason: "down" }];
+  const lines = renderShown(pick({ candidates, excluded, chosen: "b999" })).split("\n");
+  expect(lines).toHaveLength(1 + 1 + 40 + 1 + 1);
+  expect(lines[2]).toStartWith("b999 ");
+  expect(lines[2]).toEndWith("<- gets it");
+  expect(lines.at(-1)).toBe("and 960 more, which --json shows");
+});
+
+test("the lowest score comes first, and Infinity last", () => {
+  const candidates = [
+    { ...candidate("never", 0), score: "Infinity" } as const,
+    candidate("b", 2.000_000_1),
+    candidate("a", 1 / 3),
+  ];
+  expect(renderShown(pick({ candidates }))).toBe(
+    "why\n" +
+      "BACKEND  IN FLIGHT  WEIGHT  SCORE\n" +
+      "a        0          1       0.333333  <- gets it\n" +
+      "b        0          1       2\n" +
+      "never    0          1       Infinity",
+  );
+});
+
+test("whoever gets most of the picks is marked, unless several get as many", () => {
+  const candidates = [candidate("a", 0), candidate("b", 0)];
+  const most = renderShown(pick({ candidates, shares: { a: 300, b: 700 }, chosen: "b" }));
+  expect(most).toMatch(/\nb .* 700 +<- most often\na .* 300$/);
+  const even = renderShown(pick({ candidates, shares: { a: 500, b: 500 } }));
+  expect(even).not.toContain("<-");
+});

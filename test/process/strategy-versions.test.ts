@@ -1,0 +1,97 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { resolveConfig } from "../../src/config/resolve.ts";
+import type { Provisioned } from "../../src/process/provision.ts";
+import { StrategyVersions } from "../../src/process/strategy-versions.ts";
+
+let versions: StrategyVersions;
+
+beforeEach(() => {
+  versions = new StrategyVersions();
+});
+
+/** Pools by name, each with the version of `mine` that it has, and its options. */
+function provisioned(
+  pools: Record<string, readonly [version: string, options?: number]>,
+): Provisioned {
+  const config = resolveConfig(
+    {
+      pools: Object.fromEntries(
+        Object.entries(pools).map(([name, [, options]]) => [
+          name,
+          { backends: ["http://a"], strategy: { use: "random", options } },
+        ]),
+      ),
+      routes: Object.keys(pools).map((pool) => ({ host: pool, pool })),
+    },
+    { baseDir: "/", cpus: 1, platform: "linux", strategies: ["random"] },
+  );
+  const strategies = Object.entries(pools).map(([name, [version]]) => {
+    const module = { kind: "file", source: "/mine.ts", path: `/${version}.mjs`, version } as const;
+    const description = { name: "mine", version, source: "/mine.ts" };
+    return [name, { module, description, sources: [] }] as const;
+  });
+  return { config, configFile: null, strategies: Object.fromEntries(strategies) };
+}
+
+function versionOf(planned: Provisioned, pool: string): string {
+  const options = planned.config.pools.find(({ name }) => name === pool)?.strategy.options;
+  return `${planned.strategies[pool]?.description.version} ${String(options)}`;
+}
+
+describe("the version before", () => {
+  test("is that of the last reload that brought another one, with the options that it had", () => {
+    const [one, other, two] = [
+      provisioned({ web: ["1", 10] }),
+      provisioned({ web: ["1", 11] }),
+      provisioned({ web: ["2", 12] }),
+    ];
+    expect(versions.reloaded(one, other)).toEqual([]);
+    expect(() => versions.planRollback(other, "web")).toThrow("there is nothing to roll back to");
+    versions.reloaded(other, two);
+    const again = provisioned({ web: ["2", 13] });
+    versions.reloaded(two, again);
+    expect(versionOf(versions.planRollback(again, "web"), "web")).toBe("1 11");
+    expect(versions.kept.map(({ description }) => description.version)).toEqual(["1"]);
+  });
+
+  test("of one pool leaves the others as they are", () => {
+    const before = provisioned({ web: ["1"], api: ["1"] });
+    const after = provisioned({ web: ["2"], api: ["2"] });
+    versions.reloaded(before, after);
+    const planned = versions.planRollback(after, "api");
+    expect([versionOf(planned, "web"), versionOf(planned, "api")]).toEqual([
+      "2 undefined",
+      "1 undefined",
+    ]);
+  });
+
+  test("goes with its pool", () => {
+    const [one, two, none] = [
+      provisioned({ web: ["1"], api: ["1"] }),
+      provisioned({ web: ["2"], api: ["1"] }),
+      provisioned({ api: ["1"] }),
+    ];
+    versions.reloaded(one, two);
+    versions.rolledBack(two, "web");
+    versions.reloaded(one, none);
+    expect(versions.kept).toEqual([]);
+    expect(versions.rolledBackFrom("web")).toBeNull();
+    expect(() => versions.planRollback(none, "web")).toThrow("no pool web any more");
+  });
+});
+
+test("a rollback lasts until a reload, also one that finds the same version in the file", () => {
+  const [one, two] = [provisioned({ web: ["1"] }), provisioned({ web: ["2"] })];
+  versions.reloaded(one, two);
+  const back = versions.planRollback(two, "web");
+  versions.rolledBack(two, "web");
+  expect(versions.rolledBackFrom("web")).toMatchObject({ name: "mine", version: "2" });
+  expect(() => versions.planRollback(back, "web")).toThrow(
+    "pool web was rolled back to mine 1 already, and the version before that is not kept; leastwise reload loads /mine.ts again",
+  );
+  expect(versions.reloaded(back, provisioned({ web: ["1"] }))).toEqual([
+    "pool web: the rollback to mine 1 is over, mine 1 is loaded",
+  ]);
+  expect(versions.rolledBackFrom("web")).toBeNull();
+  expect(() => versions.planRollback(one, "web")).toThrow("there is nothing to roll back to");
+});
