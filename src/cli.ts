@@ -11,6 +11,13 @@ if (args[0] === "__worker") {
     import("./version.ts"),
   ]);
   await runWorker(createLogger(), version);
+} else if (args[0] === "__shadow") {
+  const [{ runShadow }, { createLogger }, { version }] = await Promise.all([
+    import("./process/shadow/shadow-main.ts"),
+    import("./cli/logger.ts"),
+    import("./version.ts"),
+  ]);
+  runShadow(createLogger(), version);
 } else if (args[0] === "__evaluate") {
   await (await import("./process/evaluate-child.ts")).runEvaluation();
 } else if (args.length === 1 && (args[0] === "--version" || args[0] === "-v")) {

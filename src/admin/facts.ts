@@ -4,6 +4,7 @@ import type { Health } from "../plugin.ts";
 import type { DecisionQuery, RecordedDecision } from "./recorded-decision.ts";
 import type { ExplainAnswer, ExplainQuestion } from "./explanation.ts";
 import type { StrategyDescription } from "../strategy/module.ts";
+import type { ShadowFigures } from "../strategy/shadow/figures.ts";
 
 export interface BackendStatus {
   readonly id: string;
@@ -38,6 +39,26 @@ export interface PoolStatus {
     readonly rolledBackFrom: { readonly name: string; readonly version: string } | null;
   };
   readonly backends: readonly BackendStatus[];
+  /** In the order of the config. */
+  readonly shadow: readonly ShadowStatus[];
+}
+
+/** A strategy that is shown the pool's traffic and places nothing. */
+export interface ShadowStatus {
+  readonly name: string;
+  /** `built-in`, or the strategy's file. */
+  readonly source: string;
+  readonly version: string;
+  /** `restarting`: its process was ended from outside. `stopped`: until another version of it is loaded. */
+  readonly state: "starting" | "running" | "restarting" | "stopped";
+  /** Why it has stopped or restarts: `looped in score: …`. Null while nothing is wrong. */
+  readonly reason: string | null;
+  /** How often its process was replaced. */
+  readonly restarts: number;
+  /** Null while there is no process. */
+  readonly pid: number | null;
+  /** Since its process started; null when nothing is known. */
+  readonly figures: ShadowFigures | null;
 }
 
 export interface WorkerStatus {

@@ -14,6 +14,9 @@ export interface Placement {
   readonly admission: Admission;
   /** How many there were to pick from. */
   readonly candidates: number;
+  /** Those that there were, in the pool's order. */
+  readonly among: readonly PoolBackend[];
+  readonly failOpen: boolean;
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
   /** Milliseconds that picking took; 0 unless a clock was given. */
@@ -79,6 +82,8 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
         backend,
         admission,
         candidates: candidates.length,
+        among: candidates,
+        failOpen,
         fallback: pick.fallback,
         pickMs,
         decision,

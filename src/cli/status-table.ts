@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { renderShadow } from "./shadow-table.ts";
 import type { BackendStatus, PoolStatus, ReloadStatus, WorkerStatus } from "../admin/facts.ts";
 import { renderTable } from "./table.ts";
 
@@ -23,7 +24,10 @@ export async function readStatus(ask: (path: string) => Promise<unknown>): Promi
 
 /** Tables to read, without colour: they are piped into grep more often than not. */
 export function renderStatus({ pools, workers, reload }: Status): string {
-  const parts = pools.map((pool) => `${poolLine(pool)}\n${backendTable(pool.backends)}`);
+  const parts = pools.flatMap((pool) => [
+    `${poolLine(pool)}\n${backendTable(pool.backends)}`,
+    ...pool.shadow.map((shadow) => renderShadow(pool.name, shadow)),
+  ]);
   parts.push(workerTable(workers), reloadLines(reload));
   return `${parts.join("\n\n")}\n`;
 }

@@ -12,7 +12,7 @@ import type { Provisioned } from "../process/provision.ts";
 import { describeTarget } from "../telemetry/export-targets.ts";
 
 /** What would run, as plain data: the configuration with everything filled in, secrets left out. */
-export function summarise({ config, configFile, strategies }: Provisioned) {
+export function summarise({ config, configFile, strategies, shadows }: Provisioned) {
   const { token, ...admin } = config.admin;
   return {
     configFile,
@@ -23,6 +23,12 @@ export function summarise({ config, configFile, strategies }: Provisioned) {
     },
     strategies: Object.fromEntries(
       Object.entries(strategies).map(([pool, { description }]) => [pool, description]),
+    ),
+    shadows: Object.fromEntries(
+      Object.entries(shadows).map(([pool, all]) => [
+        pool,
+        all.map(({ description }) => description),
+      ]),
     ),
   };
 }
@@ -65,13 +71,16 @@ function hidden(target: ExportTarget) {
   return { ...target, headers: Object.fromEntries(names.map((name) => [name, "set"])) };
 }
 
-function renderPool(pool: PoolConfig, { strategies }: Provisioned): string[] {
+function renderPool(pool: PoolConfig, { strategies, shadows }: Provisioned): string[] {
   const { health, ejection, retry } = pool;
   const description = strategies[pool.name]?.description;
   const probe = health?.path === null ? "a TCP connect" : `${health?.method} ${health?.path}`;
   return [
     `pool     ${pool.name}`,
     `  strategy ${description?.name ?? ""} ${description?.version ?? ""} (${origin(pool.strategy)})`,
+    ...(shadows[pool.name] ?? []).map(
+      ({ description: { name, version, source } }) => `  shadow   ${name} ${version} (${source})`,
+    ),
     `  health   ${health ? `${probe} every ${formatDuration(health.intervalMs)}` : "no probes"}`,
     `  ejection ${ejection ? `after ${ejection.failures} failures, for ${formatDuration(ejection.baseMs)}` : "never"}`,
     `  retry    ${retry ? `${retry.attempts} attempts, on ${retry.on.join(", ")}` : "never"}`,

@@ -59,6 +59,8 @@ export interface PoolConfig {
   /** At least one; ids unique within the pool. */
   readonly backends: readonly BackendConfig[];
   readonly strategy: StrategyConfig;
+  /** Strategies that are told of the pool's traffic and asked, but place nothing. */
+  readonly shadow: readonly StrategyConfig[];
   /** Null: no probes. */
   readonly health: HealthConfig | null;
   /** Null: no ejection. */

@@ -145,21 +145,26 @@ interface ParsedStrategy {
   readonly options?: unknown;
 }
 
+const strategy = z.union(
+  [
+    z.string({ error: "a name or a file" }).transform((use): ParsedStrategy => ({ use })),
+    section({
+      use: z.string({ error: "a name or a file" }),
+      options: z.unknown().optional(),
+    }).transform((strategy): ParsedStrategy => strategy),
+  ],
+  { error: "the name of a strategy, a file, or an object with use, options" },
+);
+
 export const pool = section({
   backends: listOf(backend, "a list of backends").meta({ minItems: 1 }),
-  strategy: z
-    .union(
-      [
-        z.string({ error: "a name or a file" }).transform((use): ParsedStrategy => ({ use })),
-        section({
-          use: z.string({ error: "a name or a file" }),
-          options: z.unknown().optional(),
-        }).transform((strategy): ParsedStrategy => strategy),
-      ],
-      { error: "the name of a strategy, a file, or an object with use, options" },
-    )
+  strategy: strategy
     .prefault("least-connections")
     .meta({ description: "A built-in by name, or a strategy file, relative to this file." }),
+  shadow: listOf(strategy, "a list of strategies").default([]).meta({
+    description:
+      "Strategies that are shown the pool's traffic, each in a process of its own, and place nothing.",
+  }),
   health: health.prefault({}).meta({ description: "Probes; false: none." }),
   ejection: ejection
     .prefault({})

@@ -5,6 +5,7 @@ import { formatPath, show } from "./problem.ts";
 import { findFileProblem, isStrategyFile } from "./strategy-file.ts";
 import { didYouMean } from "./suggest.ts";
 import { parseDuration } from "./units.ts";
+import { MAX_SHADOWS } from "./capacity.ts";
 
 interface ReferenceContext {
   readonly baseDir: string;
@@ -29,11 +30,12 @@ export function findReferenceProblems(raw: unknown, context: ReferenceContext): 
       ...findEjectionProblems(asObject(pool)["ejection"], [...at, "ejection"]),
     );
   }
-  for (const { path, use } of readStrategies(raw)) {
+  for (const { path, use } of [...readStrategies(raw), ...readShadows(raw)]) {
     const message = findStrategyProblem(use, context);
     if (message !== null) problems.push(problem(path, message));
   }
   problems.push(
+    ...findShadowProblems(raw),
     ...findRouteProblems(config, Object.keys(pools)),
     ...findAddressProblems(config["listen"], config["admin"]),
     ...findWorkerProblems(config["workers"], context.platform),
@@ -51,13 +53,42 @@ interface RawStrategy {
 /** What each pool asks for, as far as it can be read. */
 export function readStrategies(raw: unknown): RawStrategy[] {
   return Object.entries(asObject(asObject(raw)["pools"])).flatMap(([pool, entry]) => {
-    const at = ["pools", pool, "strategy"];
     const { strategy = "least-connections" } = asObject(entry);
-    if (typeof strategy === "string")
-      return [{ pool, path: at, use: strategy, options: undefined }];
-    const { use, options } = asObject(strategy);
-    return typeof use === "string" ? [{ pool, path: [...at, "use"], use, options }] : [];
+    return readStrategy(pool, ["pools", pool, "strategy"], strategy);
   });
+}
+
+interface RawShadow extends RawStrategy {
+  /** Its place among the shadows of its pool. */
+  readonly index: number;
+}
+
+/** The shadows of all pools, as far as they can be read. */
+export function readShadows(raw: unknown): RawShadow[] {
+  return Object.entries(asObject(asObject(raw)["pools"])).flatMap(([pool, entry]) => {
+    const { shadow } = asObject(entry);
+    if (!Array.isArray(shadow)) return [];
+    return shadow.flatMap((each: unknown, index) =>
+      readStrategy(pool, ["pools", pool, "shadow", index], each).map((found) => ({
+        ...found,
+        index,
+      })),
+    );
+  });
+}
+
+function readStrategy(pool: string, at: readonly PropertyKey[], strategy: unknown): RawStrategy[] {
+  if (typeof strategy === "string") return [{ pool, path: at, use: strategy, options: undefined }];
+  const { use, options } = asObject(strategy);
+  return typeof use === "string" ? [{ pool, path: [...at, "use"], use, options }] : [];
+}
+
+function findShadowProblems(raw: unknown): Problem[] {
+  const shadows = readShadows(raw);
+  const first = shadows[MAX_SHADOWS];
+  if (first === undefined) return [];
+  const message = `found ${shadows.length} over all pools, allowed at most ${MAX_SHADOWS}: each is a process of its own`;
+  return [problem(["pools", first.pool, "shadow"], message)];
 }
 
 /** What is wrong with a strategy's name or file, before it is looked into; null when nothing is. */

@@ -11,7 +11,12 @@ import type {
 } from "./config.ts";
 import { fillHeaderRules } from "./header-rules.ts";
 import { describeIssues, formatPath } from "./problem.ts";
-import { findReferenceProblems, findStrategyProblem, readStrategies } from "./references.ts";
+import {
+  findReferenceProblems,
+  findStrategyProblem,
+  readShadows,
+  readStrategies,
+} from "./references.ts";
 import type { ParsedBackend, PoolOutput } from "./pool-schema.ts";
 import { type ConfigOutput, configSchema } from "./schema.ts";
 import { isStrategyFile } from "./strategy-file.ts";
@@ -58,9 +63,23 @@ export function findStrategies(raw: unknown, context: ResolveContext): NamedStra
   });
 }
 
+export interface NamedShadow extends NamedStrategy {
+  /** Its place among the shadows of its pool. */
+  readonly index: number;
+}
+
+/** The same for shadows. */
+export function findShadows(raw: unknown, context: ResolveContext): NamedShadow[] {
+  return readShadows(raw).flatMap(({ pool, path, use, options, index }) => {
+    if (findStrategyProblem(use, context) !== null) return [];
+    const strategy = fillStrategy({ use, options }, context);
+    return [{ pool, path: formatPath(path), strategy, index }];
+  });
+}
+
 /** Absolute paths of the strategy files that a configuration asks for, whether they are there or not. */
 export function findStrategyFiles(raw: unknown, { baseDir }: ResolveContext): string[] {
-  const uses = readStrategies(raw).map(({ use }) => use);
+  const uses = [...readStrategies(raw), ...readShadows(raw)].map(({ use }) => use);
   return uses.filter(isStrategyFile).map((use) => resolvePath(baseDir, use));
 }
 
@@ -124,6 +143,7 @@ function fillPool(name: string, pool: PoolOutput, context: ResolveContext): Pool
     name,
     backends: pool.backends.map(fillBackend),
     strategy: fillStrategy(pool.strategy, context),
+    shadow: pool.shadow.map((strategy) => fillStrategy(strategy, context)),
     health:
       health === false
         ? null

@@ -68,6 +68,11 @@ export interface UserPool {
   readonly backends: readonly (string | UserBackend)[];
   /** A built-in by name, or a file relative to the config file. Default `"least-connections"`. */
   readonly strategy?: string | UserStrategy | undefined;
+  /**
+   * Strategies that are shown the pool's traffic, each in a process of its own, and place nothing: what they would
+   * have done is told by `leastwise status`. At most 16 over all pools.
+   */
+  readonly shadow?: readonly (string | UserStrategy)[] | undefined;
   /** Probes; on by default, `false`: none. */
   readonly health?: false | UserHealth | undefined;
   /** Taking backends out for failures of real traffic; on by default, `false`: never. */

@@ -1,4 +1,5 @@
 import type { ConfigFacts, MasterFacts } from "../telemetry/metrics/master-metrics.ts";
+import type { ShadowFacts } from "../telemetry/metrics/shadow-metrics.ts";
 import type { PlannedStrategy, WorkerReport } from "./messages.ts";
 import type { PoolSupervisor } from "./pool-supervisor.ts";
 import type { WorkerGroup } from "./worker-group.ts";
@@ -7,12 +8,13 @@ export interface MasterFactsSources {
   readonly supervisors: readonly PoolSupervisor[];
   readonly strategies: Readonly<Record<string, PlannedStrategy>>;
   readonly workers: WorkerGroup;
+  readonly shadows: Promise<readonly ShadowFacts[]>;
   readonly config: ConfigFacts;
 }
 
 /** What the master shows in metrics beside what workers count. A worker that does not answer is left out. */
 export async function gatherMasterFacts(sources: MasterFactsSources): Promise<MasterFacts> {
-  const { supervisors, strategies, workers, config } = sources;
+  const { supervisors, strategies, workers, shadows, config } = sources;
   const reports = (await workers.reports()).filter((report) => report !== null);
   return {
     backends: supervisors.flatMap((supervisor) =>
@@ -29,6 +31,7 @@ export async function gatherMasterFacts(sources: MasterFactsSources): Promise<Ma
     })),
     workers: { serving: workers.serving, restarts: workers.restarts },
     clientConnections: sumOf(reports),
+    shadows: await shadows,
     config,
   };
 }

@@ -23,7 +23,7 @@ import { Explainer } from "./explainer.ts";
 import { gatherDecisions } from "./gathered-decisions.ts";
 import { gatherMasterFacts } from "./master-facts.ts";
 import { MasterTelemetry } from "./master-telemetry.ts";
-import type { Plan, ServedConfig } from "./messages.ts";
+import type { Plan, PlannedStrategy, ServedConfig } from "./messages.ts";
 import { ListenAddresses, type PreparedAddresses } from "./listen-addresses.ts";
 import { statusOf } from "./pool-status.ts";
 import { PoolSupervisors } from "./pool-supervisors.ts";
@@ -33,6 +33,9 @@ import type { Provisioned } from "./provision.ts";
 import { Reloads } from "./reloads.ts";
 import { findRestartProblems } from "./restart-only.ts";
 import { RowTable } from "./row-table.ts";
+import { shadowedPools } from "./shadow/shadowed-pools.ts";
+import { Shadows } from "./shadow/shadows.ts";
+import { type SpawnShadow, spawnShadow } from "./shadow/shadow-process.ts";
 import { StrategyFiles } from "./strategy-files.ts";
 import { StrategyVersions } from "./strategy-versions.ts";
 import { Turns } from "./turns.ts";
@@ -52,6 +55,13 @@ export interface MasterOptions {
   readonly log: Logger;
   /** Default: this program again. */
   readonly spawn?: SpawnWorker;
+  /** Default: this program again. */
+  readonly spawnShadow?: SpawnShadow;
+}
+
+/** Those of shadows, too. */
+function strategiesOf({ strategies, shadows }: Provisioned): PlannedStrategy[] {
+  return [...Object.values(strategies), ...Object.values(shadows).flat()];
 }
 
 const ADMIN_PLACE = "--admin or admin.address";
@@ -72,6 +82,7 @@ export class Master {
   readonly #metrics: MasterMetrics;
   readonly #telemetry: MasterTelemetry;
   readonly #reloads: Reloads;
+  readonly #shadows: Shadows;
   /** A reload that is asked for before waits for it. */
   readonly #startEnded = Promise.withResolvers<void>();
   readonly #ending = new AbortController();
@@ -142,6 +153,7 @@ export class Master {
         connections.returnShare(column);
         this.#metrics.workerEnded(column);
         this.#telemetry.workerEnded(column);
+        this.#shadows.workerEnded(column);
         return this.#watch.ended(worker, reason);
       },
       outgrown: (column, { config }) => this.#metrics.isOutgrown(column, config.pools),
@@ -165,13 +177,32 @@ export class Master {
       schedule: scheduleTimeout,
       log,
     });
+    this.#shadows = new Shadows({
+      columns: workers,
+      version,
+      spawn: options.spawnShadow ?? spawnShadow,
+      beforeSpawn: () => this.#files.restore(),
+      usages: processUsages,
+      limits: () => this.#running.config,
+      now,
+      random,
+      schedule: scheduleTimeout,
+      log,
+      onGone: (facts) => this.#metrics.shadowGone(facts),
+    });
     this.#supervisors = new PoolSupervisors({
       counters: this.#counters,
       tellWorkers: (message) => this.#workers.tell(message),
       now,
       random,
       schedule: scheduleTimeout,
-      events: this.#metrics,
+      events: {
+        ejected: (...event) => this.#metrics.ejected(...event),
+        healthChanged: (pool, backend, to) => {
+          this.#metrics.healthChanged(pool, backend, to);
+          this.#shadows.healthChanged(pool, backend.id, to);
+        },
+      },
       log,
     });
     this.#supervisors.update(config.pools, this.#rows.assign(config.pools));
@@ -206,6 +237,7 @@ export class Master {
       supervisors: this.#supervisors.all,
       strategies: this.#running.strategies,
       workers: this.#workers,
+      shadows: this.#shadows.facts(),
       config: {
         reloads: this.#reloads.count,
         lastSucceeded: this.#reloads.last?.ok ?? true,
@@ -217,9 +249,9 @@ export class Master {
 
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
-    const { config, strategies } = this.#running;
+    const { config } = this.#running;
     try {
-      this.#files.keep(Object.values(strategies));
+      this.#files.keep(strategiesOf(this.#running));
       const addresses = await this.#listen.find(config.listen);
       addresses.commit();
       this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
@@ -232,6 +264,7 @@ export class Master {
       throw error;
     }
     this.#supervisors.start();
+    this.#updateShadows();
     this.#startEnded.resolve();
     this.#ready = true;
     this.#warnOfDescriptors();
@@ -270,6 +303,7 @@ export class Master {
     this.#startEnded.resolve();
     const reloaded = this.#reloads.stop();
     const { delayMs, graceMs } = this.#running.config.shutdown;
+    this.#shadows.stop();
     const stopped = this.#workers.stop({ delayMs, graceMs });
     if (delayMs > 0) await Bun.sleep(delayMs);
     this.#supervisors.stop();
@@ -290,6 +324,7 @@ export class Master {
     this.#ending.abort();
     this.#startEnded.resolve();
     this.#supervisors.stop();
+    this.#shadows.stop();
     this.#workers.kill();
     this.#close();
   }
@@ -335,7 +370,7 @@ export class Master {
     try {
       await change();
     } finally {
-      this.#files.keep([...Object.values(this.#running.strategies), ...this.#versions.kept]);
+      this.#files.keep([...strategiesOf(this.#running), ...this.#versions.kept]);
       this.#files.removeOthers(this.#options.tempDir);
     }
   }
@@ -359,13 +394,12 @@ export class Master {
 
   async #bringIntoForce(loaded: Provisioned, addresses: PreparedAddresses): Promise<void> {
     const before = this.#running;
-    const { config, configFile, strategies } = loaded;
+    const { config, configFile } = loaded;
     const plan = this.#plan(loaded, addresses.listen);
     const quarantined = this.#watch.problemsOf(plan, before.strategies);
     if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
     // Until all have the new one, a worker that dies is replaced by one with the old.
-    const kept = Object.values(before.strategies);
-    this.#files.keep([...kept, ...this.#versions.kept, ...Object.values(strategies)]);
+    this.#files.keep([...strategiesOf(before), ...strategiesOf(loaded), ...this.#versions.kept]);
     this.#changing = true;
     try {
       await this.#workers.apply(plan);
@@ -377,6 +411,13 @@ export class Master {
     this.#rows.committed(config.pools);
     this.#metrics.poolsInForce(config.pools);
     this.#supervisors.update(config.pools, plan.rows);
+    this.#updateShadows();
+  }
+
+  #updateShadows(): void {
+    // A stop that came meanwhile has ended them.
+    if (this.#ending.signal.aborted) return;
+    this.#shadows.update(shadowedPools(this.#running, this.#supervisors.all));
   }
 
   /** Throws RuntimeError when there are more backends than there is room for. */
@@ -392,7 +433,9 @@ export class Master {
       accessLog,
     };
     const rows = this.#rows.assign(pools);
-    return { generation: this.#generation++, config: served, rows, strategies };
+    const shadow = this.#shadows.planFor(pools);
+    const plan = { generation: this.#generation++, config: served, rows, strategies };
+    return shadow === null ? plan : { ...plan, shadow };
   }
 
   #serveAdmin(): void {
@@ -411,10 +454,19 @@ export class Master {
         this.#workers.servers.some((worker) => this.#watch.answers(worker)) &&
         this.#supervisors.hasBackend(),
       pools: async () => {
-        const reports = await this.#workers.reports();
+        const [reports, shadows] = await Promise.all([
+          this.#workers.reports(),
+          this.#shadows.status(),
+        ]);
         const { strategies } = this.#running;
         return this.#supervisors.all.map((each) =>
-          statusOf(each, strategies, reports, this.#versions.rolledBackFrom(each.name)),
+          statusOf(
+            each,
+            strategies,
+            reports,
+            this.#versions.rolledBackFrom(each.name),
+            shadows[each.name] ?? [],
+          ),
         );
       },
       workers: () => this.#workers.status(),
@@ -435,8 +487,10 @@ export class Master {
       explain: (question) => this.#explainer.explain(question),
       reload: () => this.reload("admin API"),
       rollBack: (pool) => this.rollBack(pool),
-      setDraining: (pool, backend, draining) =>
-        this.#supervisors.setDraining(pool, backend, draining),
+      setDraining: (pool, backend, draining) => {
+        this.#shadows.setDraining(pool, backend, draining);
+        return this.#supervisors.setDraining(pool, backend, draining);
+      },
     };
   }
 }

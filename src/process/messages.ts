@@ -9,6 +9,7 @@ import type { ExportTls } from "../telemetry/tls-files.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 import { type Answer, isAnswer, type Question } from "./answers.ts";
 import type { StopTimes } from "./listeners.ts";
+import type { ShadowPlan } from "./shadow/shadow-memory.ts";
 
 /** What a worker needs of the config. The admin API's token is no part of it: strategies run here. */
 export type ServedConfig = Pick<
@@ -24,6 +25,8 @@ export interface Plan {
   /** Per pool name, in the order of its backends, their rows in the shared counters. */
   readonly rows: Readonly<Record<string, readonly number[]>>;
   readonly strategies: Readonly<Record<string, PlannedStrategy>>;
+  /** Absent: no pool has shadows. */
+  readonly shadow?: ShadowPlan;
 }
 
 export interface PlannedStrategy {

@@ -9,6 +9,7 @@ export function statusOf(
   strategies: Readonly<Record<string, PlannedStrategy>>,
   reports: readonly (WorkerReport | null)[],
   rolledBackFrom: StrategyDescription | null,
+  shadow: PoolStatus["shadow"],
 ): PoolStatus {
   const { name } = supervisor;
   const description = strategies[name]?.description;
@@ -27,5 +28,6 @@ export function statusOf(
           : { name: rolledBackFrom.name, version: rolledBackFrom.version },
     },
     backends: supervisor.backends(),
+    shadow,
   };
 }

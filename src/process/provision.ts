@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import { countCpus } from "../config/cpus.ts";
 import { attribute, mergeSettings, overlay, type ServeFlags } from "../config/overlay.ts";
 import {
+  findShadows,
   findStrategies,
   findStrategyFiles,
   type NamedStrategy,
@@ -43,6 +44,8 @@ export interface Provisioned {
   readonly configFile: string | null;
   /** By pool. */
   readonly strategies: Readonly<Record<string, EvaluatedStrategy>>;
+  /** By pool, in the order of its `shadow`; pools without are left out. */
+  readonly shadows: Readonly<Record<string, readonly EvaluatedStrategy[]>>;
 }
 
 /** Children at a time; each has a deadline that a crowd would make it miss. */
@@ -98,12 +101,18 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
     problems.splice(0, problems.length, missing, ...others);
   }
   const strategies: Record<string, EvaluatedStrategy> = {};
-  const found = findStrategies(laid.raw, context);
+  const shadows: Record<string, EvaluatedStrategy[]> = {};
+  const found: readonly (NamedStrategy & { readonly index?: number })[] = [
+    ...findStrategies(laid.raw, context),
+    ...findShadows(laid.raw, context),
+  ];
   for (let start = 0; start < found.length; start += parallelEvaluations) {
     await Promise.all(
       found.slice(start, start + parallelEvaluations).map(async (named) => {
         try {
-          strategies[named.pool] = await evaluateNamed(named, input, config?.watchdogMs ?? null);
+          const evaluated = await evaluateNamed(named, input, config?.watchdogMs ?? null);
+          if (named.index === undefined) strategies[named.pool] = evaluated;
+          else (shadows[named.pool] ??= [])[named.index] = evaluated;
         } catch (thrown) {
           problems.push(...problemsOf(thrown).map((problem) => attribute(problem, laid.origins)));
         }
@@ -114,7 +123,7 @@ export async function provision(input: ProvisionInput): Promise<Provisioned> {
     throw new ConfigError(withoutRepeats(problems), { file: keysAreWrong ? configFile : null });
   }
   for (const warning of telemetryWarnings(config.telemetry, input.env)) input.warn?.(warning);
-  return { config, configFile, strategies };
+  return { config, configFile, strategies, shadows };
 }
 
 async function evaluateNamed(

@@ -35,6 +35,7 @@ import type {
   WorkerSetup,
 } from "./messages.ts";
 import { answerQuestion } from "./questions.ts";
+import { FactFeeds } from "./shadow/fact-feeds.ts";
 import { StrategyHosts } from "./strategy-hosts.ts";
 import { BEAT_MS } from "./watchdog.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
@@ -75,6 +76,7 @@ export class Worker {
   readonly #clientConnections: ClientConnections | null = null;
   readonly #hosts: StrategyHosts;
   readonly #decisions: DecisionLog;
+  readonly #feeds: FactFeeds;
   readonly #watch: ReturnType<typeof setInterval> | undefined;
   #prepared: Prepared | null = null;
   #serving: ServingPools = new Map();
@@ -110,6 +112,7 @@ export class Worker {
       random: createRandom(seed),
       log,
     });
+    this.#feeds = new FactFeeds({ column, now, log });
     const socketCalls = openSocketCalls();
     const descriptors = readDescriptors();
     const pressure = new DescriptorPressure({
@@ -276,7 +279,11 @@ export class Worker {
         tell({ type: "trial", row, trial, ok }),
     };
     const decisions = this.#decisions.of(pool.name);
-    return new ServingPool(pool, host, backends.transports, reports, now, old, decisions);
+    const shadow =
+      plan.shadow === undefined || pool.config.shadow.length === 0
+        ? null
+        : this.#feeds.feedOf(pool.name, plan.shadow);
+    return new ServingPool(pool, host, backends.transports, reports, now, old, decisions, shadow);
   }
 
   #createHandler(

@@ -3,7 +3,9 @@ import type { RequestInfo } from "../plugin.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { AttemptFacts, RetryReason } from "./observer.ts";
 import { hostFor } from "./outgoing-request.ts";
+import type { FrontRequest } from "./front.ts";
 import type { ServingPool } from "./serving-pool.ts";
+import type { ShadowedAttempt } from "./shadow-feed.ts";
 
 /** What observers are told of an attempt that has its lease. */
 export function attemptFacts(
@@ -25,5 +27,25 @@ export function attemptFacts(
     decision,
     target: forwarding.target,
     host: hostFor(backend, info.host, config.hostHeader),
+  };
+}
+
+/** What shadows are shown of it. */
+export function shadowedAttempt(
+  { pool: { backends } }: ServingPool,
+  { info, front }: { readonly info: RequestInfo; readonly front: FrontRequest },
+  { backend, among, failOpen }: Placement,
+  { id, number }: { readonly id: number; readonly number: number },
+): ShadowedAttempt {
+  const all = among === backends;
+  const candidates = new Set(all ? [] : among);
+  return {
+    id,
+    number,
+    backend,
+    excluded: all ? [] : backends.filter((each) => !candidates.has(each)),
+    failOpen,
+    request: info,
+    headers: front.headers,
   };
 }

@@ -15,7 +15,7 @@ import type { BackendResponse, Exchange } from "../transport/exchange.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { Answer } from "./answer.ts";
 import { AttemptRun } from "./attempt.ts";
-import { attemptFacts } from "./attempt-facts.ts";
+import { attemptFacts, shadowedAttempt } from "./attempt-facts.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
 import type { HeaderReads } from "./header-reads.ts";
@@ -149,7 +149,7 @@ export class AttemptLoop {
    * pick: the `failure` of the attempt before, if there was one.
    */
   #start(failure: ProxyError | null): AttemptRun {
-    const { pool, host, decisions } = this.#serving;
+    const { pool, host, decisions, shadow } = this.#serving;
     const { info, observed } = this.#request;
     const { worker, now, nextAttemptId, headerReads } = this.#context;
     const number = this.#number + 1;
@@ -175,8 +175,9 @@ export class AttemptLoop {
     this.#number = number;
     this.#tried.add(backend);
     const watched = observed === null ? null : this.#observe(observed, placed);
+    const id = nextAttemptId();
     return new AttemptRun({
-      id: nextAttemptId(),
+      id,
       number,
       backend,
       request: info,
@@ -185,6 +186,11 @@ export class AttemptLoop {
       host,
       now,
       observed: watched,
+      sampled: shadow?.takes()
+        ? shadow.attemptStarting(
+            shadowedAttempt(this.#serving, this.#request, placed, { id, number }),
+          )
+        : null,
     });
   }
 

@@ -9,6 +9,7 @@ import type { ResponseHead } from "../transport/exchange.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import type { HeaderField } from "./front.ts";
 import type { ObservedAttempt } from "./observer.ts";
+import type { SampledAttempt } from "./shadow-feed.ts";
 
 export interface AttemptRunOptions {
   readonly id: number;
@@ -20,6 +21,8 @@ export interface AttemptRunOptions {
   /** The strategy instance that was current at the start; it gets the end too, even after a swap. */
   readonly host: StrategyHost;
   readonly observed: ObservedAttempt | null;
+  /** Null: no shadow is shown it. */
+  readonly sampled: SampledAttempt | null;
   readonly now: () => number;
 }
 
@@ -68,6 +71,7 @@ export class AttemptRun {
       upgraded: false,
     };
     this.#options.host.onResponse(this.#attempt, seen, this.#notes);
+    this.#options.sampled?.responded(seen, head.headers);
   }
 
   /** `end` with what `failure` says of the backend: what did not go wrong there must not be held against it. */
@@ -83,7 +87,7 @@ export class AttemptRun {
   end(outcome: Outcome, error: ErrorCode | null, blamed = true): void {
     if (this.#ended) return;
     this.#ended = true;
-    const { admission, settlement, host, now } = this.#options;
+    const { admission, settlement, host, sampled, now } = this.#options;
     if (blamed) settlement.ended(outcome);
     admission.release();
     const seen = {
@@ -94,6 +98,7 @@ export class AttemptRun {
     };
     // Before the span ends, after which it takes no notes.
     host.onEnd(this.#attempt, seen, this.#notes);
+    sampled?.ended(seen);
     this.observed?.ended({ outcome, status: this.#status, error });
   }
 }

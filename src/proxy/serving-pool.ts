@@ -6,6 +6,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { StrategyHost } from "../strategy/host.ts";
 import type { DecisionSink } from "./decision-sink.ts";
 import type { Transport } from "../transport/exchange.ts";
+import type { ShadowFeed } from "./shadow-feed.ts";
 
 /** One pool as this worker serves it: live state, strategy instance and connections. */
 export class ServingPool {
@@ -16,6 +17,8 @@ export class ServingPool {
   readonly settlement: SettlementOptions;
   /** Null: nobody asks. */
   readonly decisions: DecisionSink | null;
+  /** Null: nobody wants to be shown what is placed. */
+  readonly shadow: ShadowFeed | null;
   readonly #transports: ReadonlyMap<PoolBackend, Transport>;
 
   /** `before`: the same pool in the plan before; what it has spent of the retry budget stays spent. */
@@ -27,10 +30,12 @@ export class ServingPool {
     now: () => number,
     before?: ServingPool,
     decisions: DecisionSink | null = null,
+    shadow: ShadowFeed | null = null,
   ) {
     this.decisions = decisions;
     this.pool = pool;
     this.host = host;
+    this.shadow = shadow;
     this.#transports = transports;
     const { retry } = pool.config;
     const kept = retry !== null && retry.budget === before?.config.retry?.budget;

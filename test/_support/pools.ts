@@ -28,6 +28,7 @@ export function poolConfig(
     name: "web",
     backends,
     strategy: { kind: "built-in", name: "least-connections" },
+    shadow: [],
     health: null,
     ejection: null,
     retry: null,

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ShadowStatus } from "../../src/admin/facts.ts";
 import type { UserConfig } from "../../src/index.ts";
 import { type Finished, leastwiseBinary } from "./binary.ts";
 
@@ -71,6 +72,7 @@ export interface PoolView {
     failures: number;
     connections: { open: number; idle: number };
   }[];
+  readonly shadow: readonly ShadowStatus[];
 }
 
 export interface ProxyOptions {

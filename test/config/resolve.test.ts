@@ -51,6 +51,7 @@ describe("defaults", () => {
             },
           ],
           strategy: { kind: "built-in", name: "least-connections" },
+          shadow: [],
           health: {
             path: null,
             port: null,
@@ -186,6 +187,26 @@ describe("what may be written in several ways", () => {
 
 /* One mistake each: where it is, and what the message has to say. */
 const mistakes: readonly (readonly [situation: string, raw: unknown, problem: string])[] = [
+  [
+    "a shadow that is no list",
+    withPool({ shadow: "p2c" }),
+    'pools.web.shadow: found "p2c", allowed a list of strategies',
+  ],
+  [
+    "a shadow of an unknown name",
+    withPool({ shadow: ["random", "p3c"] }),
+    'pools.web.shadow[1]: found "p3c", allowed least-connections, round-robin, random, or a file such as ./mine.ts',
+  ],
+  [
+    "a shadow whose file is missing",
+    withPool({ shadow: [{ use: "./nowhere.ts" }] }),
+    'pools.web.shadow[0].use: found "./nowhere.ts", but there is no such file in ',
+  ],
+  [
+    "more shadows than there may be processes for",
+    withPool({ shadow: Array.from({ length: 17 }, () => "random") }),
+    "pools.web.shadow: found 17 over all pools, allowed at most 16: each is a process of its own",
+  ],
   ["no configuration", null, "config: found null, allowed an object with "],
   ["a list for a configuration", [], "config: found an empty list, allowed an object with "],
   [

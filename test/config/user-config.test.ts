@@ -36,6 +36,7 @@ test("what the type allows, written out in full, the schema accepts", () => {
           { url: "unix:/run/b.sock", id: "b", weight: 2, labels: { zone: "b" }, maxInFlight: 100 },
         ],
         strategy: { use: "round-robin", options: { any: ["thing"] } },
+        shadow: ["./candidate.ts", { use: "p2c", options: { choices: 2 } }],
         health: {
           path: "/health?full=1",
           port: 3001,

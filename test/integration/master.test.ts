@@ -50,6 +50,7 @@ function startMaster(change: Partial<Config> = {}): Promise<void> {
     strategies: {
       web: { module: { kind: "built-in", name: "random" }, description, sources: [] },
     },
+    shadows: {},
   };
   master = new Master({
     provisioned,

@@ -102,6 +102,8 @@ describe("after requests over two workers", () => {
     });
     const answer = fetch(proxy.url);
     await proxy.until("one in flight", ([pool]) => pool?.backends[0]?.inFlight === 1);
+    // It is in flight before its connection is open.
+    await backend.seen(1);
     const during = await samples(proxy);
     expect(sumOf(during, "http_server_active_requests", { http_request_method: "GET" })).toBe(1);
     expect(sumOf(during, "http_client_active_requests", { server_port: portOf(backend.url) })).toBe(

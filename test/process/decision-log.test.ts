@@ -40,6 +40,8 @@ function take(
     backend,
     admission,
     candidates: 1,
+    among: [backend],
+    failOpen: false,
     fallback: false,
     pickMs: 0,
     decision,

@@ -30,7 +30,7 @@ function provisioned(
     const description = { name: "mine", version, source: "/mine.ts" };
     return [name, { module, description, sources: [] }] as const;
   });
-  return { config, configFile: null, strategies: Object.fromEntries(strategies) };
+  return { config, configFile: null, strategies: Object.fromEntries(strategies), shadows: {} };
 }
 
 function versionOf(planned: Provisioned, pool: string): string {

@@ -17,7 +17,7 @@ import type { Instrument, InstrumentKind } from "./instrument.ts";
 /** HTTP semantic conventions 1.44. */
 const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 /** A pick takes a few microseconds; one of a millisecond is a strategy that does too much. */
-const PICK_BOUNDS = [
+export const PICK_BOUNDS = [
   0.000_001, 0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5,
   0.001, 0.002_5, 0.005, 0.01,
 ];
@@ -31,6 +31,8 @@ export const HEALTH = "leastwise.health";
 export const EJECTION_REASON = "leastwise.ejection.reason";
 export const RETRY_REASON = "leastwise.retry.reason";
 export const STRATEGY_METHOD = "leastwise.strategy.method";
+export const SHADOW_INDEX = "leastwise.shadow.index";
+export const SHADOW_RESULT = "leastwise.shadow.result";
 export const COUNTER_NAME = "leastwise.counter.name";
 
 export const SERVER_DURATION = histogram(
@@ -240,6 +242,55 @@ export const CONFIG_LAST_TIME = single(
   "Unix time of the last load of the configuration that succeeded.",
   [],
 );
+const SHADOW = [POOL, STRATEGY, SHADOW_INDEX];
+export const SHADOW_RUNNING = single(
+  "upDownCounter",
+  "leastwise.shadow.running",
+  "{shadow}",
+  "1 while the shadow runs, 0 when it has stopped.",
+  SHADOW,
+);
+export const SHADOW_PICKS = single(
+  "counter",
+  "leastwise.shadow.picks",
+  "{pick}",
+  "Requests that the shadow decided about, by how it did beside the acting strategy.",
+  [SHADOW_RESULT, ...SHADOW],
+);
+export const SHADOW_PICK_DURATION = histogram(
+  "leastwise.shadow.pick.duration",
+  "Time in which the shadow picked a backend.",
+  PICK_BOUNDS,
+  SHADOW,
+);
+export const SHADOW_FAULTS = single(
+  "counter",
+  "leastwise.shadow.faults",
+  "{fault}",
+  "Faults of the shadow in all its methods.",
+  SHADOW,
+);
+export const SHADOW_DROPPED = single(
+  "counter",
+  "leastwise.shadow.dropped",
+  "{request}",
+  "Requests of its pool that the shadow was not shown.",
+  SHADOW,
+);
+export const SHADOW_REQUESTS = single(
+  "counter",
+  "leastwise.shadow.requests",
+  "{request}",
+  "Requests that the shadow would have sent to the backend.",
+  [STRATEGY, SHADOW_INDEX, ...BACKEND],
+);
+export const SHADOW_ACTIVE = single(
+  "upDownCounter",
+  "leastwise.shadow.in_flight",
+  "{request}",
+  "Requests that would be in flight at the backend with the shadow.",
+  [STRATEGY, SHADOW_INDEX, ...BACKEND],
+);
 
 /** In the order in which they are shown; a region names an instrument by its place here. */
 export const INSTRUMENTS: readonly Instrument[] = [
@@ -271,6 +322,13 @@ export const INSTRUMENTS: readonly Instrument[] = [
   CONFIG_RELOADS,
   CONFIG_LAST_SUCCESS,
   CONFIG_LAST_TIME,
+  SHADOW_RUNNING,
+  SHADOW_PICKS,
+  SHADOW_PICK_DURATION,
+  SHADOW_FAULTS,
+  SHADOW_DROPPED,
+  SHADOW_REQUESTS,
+  SHADOW_ACTIVE,
 ];
 
 function histogram(

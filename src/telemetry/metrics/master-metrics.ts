@@ -23,6 +23,7 @@ import {
 } from "./instruments.ts";
 import { fillOf } from "./region.ts";
 import { clearRegion, readRegion, type ReadSeries } from "./region-reader.ts";
+import { addShadow, retireShadow, type ShadowFacts } from "./shadow-metrics.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { subjectOf, subjectsOf } from "./subject.ts";
 import { Totals } from "./totals.ts";
@@ -56,6 +57,7 @@ export interface MasterFacts {
   readonly workers: { readonly serving: number; readonly restarts: number };
   /** Null where the platform does not tell. */
   readonly clientConnections: number | null;
+  readonly shadows: readonly ShadowFacts[];
   readonly config: ConfigFacts;
 }
 
@@ -138,6 +140,11 @@ export class MasterMetrics {
     return gone.length >= all.length * MUCH;
   }
 
+  /** Keeps what a shadow has counted; nothing is under way there any more. */
+  shadowGone(shadow: ShadowFacts): void {
+    retireShadow(this.#retired, shadow);
+  }
+
   ejected(pool: string, backend: NamedBackend, reason: EjectionReason): void {
     this.#count(EJECTIONS, [reason, ...backendLabels(pool, backend)]);
   }
@@ -161,6 +168,7 @@ export class MasterMetrics {
       totals.addNumber(STRATEGY_QUARANTINED, [pool, strategy], quarantined);
     }
     const { workers, clientConnections, config } = facts;
+    for (const shadow of facts.shadows) addShadow(totals, shadow);
     if (clientConnections !== null) totals.addNumber(SERVER_CONNECTIONS, [], clientConnections);
     totals.addNumber(WORKERS, [], workers.serving);
     totals.addNumber(WORKER_RESTARTS, [], workers.restarts);

@@ -45,6 +45,7 @@ function facts(change: Partial<MasterFacts> = {}): MasterFacts {
     strategies: [],
     workers: { serving: 2, restarts: 0 },
     clientConnections: null,
+    shadows: [],
     config: { reloads: 0, lastSucceeded: true, lastSuccessMs: 1_700_000_000_000 },
     ...change,
   };
@@ -388,5 +389,85 @@ describe("for the SDK", () => {
       dataPointType: DataPointType.GAUGE,
       dataPoints: [{ value: 1 }],
     });
+  });
+});
+
+describe("a shadow", () => {
+  const figures = {
+    picks: 10,
+    agreed: 6,
+    agreement: 0.6,
+    refused: 1,
+    fallbacks: 1,
+    faults: 2,
+    dropped: 3,
+    pickMs: { sum: 0.02, p50: 0.002, p99: 0.002, buckets: [0, 10, ...Array(12).fill(0)] },
+    backends: [
+      {
+        id: "a",
+        shadow: { requests: 9, share: 1, inFlight: { now: 4, mean: 1, max: 5 } },
+        acting: { requests: 10, share: 1, inFlight: { now: 0, mean: 1, max: 5 } },
+      },
+      {
+        id: "made up by its strategy",
+        shadow: { requests: 1, share: 0, inFlight: { now: 1, mean: 1, max: 1 } },
+        acting: { requests: 0, share: 0, inFlight: { now: 0, mean: 0, max: 0 } },
+      },
+    ],
+  };
+  const shadow = {
+    pool: "web",
+    strategy: "candidate",
+    index: 1,
+    running: true,
+    backends: [{ id: "a", url: "http://10.0.0.1:3000" }],
+    figures,
+  };
+  const shown = (shadows: MasterFacts["shadows"]) =>
+    Object.fromEntries(
+      metrics
+        .snapshot(facts({ shadows }))
+        .metrics.filter(({ instrument }) => instrument.name.startsWith("leastwise.shadow."))
+        .map(({ instrument: { name }, points }) => [
+          name.slice("leastwise.shadow.".length),
+          points.map(({ labels, values }) => [
+            labels.map(([, value]) => value).join(" "),
+            ...values,
+          ]),
+        ]),
+    );
+
+  test("shows what it would have done, for the backends of its pool", () => {
+    expect(shown([shadow])).toEqual({
+      running: [["web candidate 1", 1]],
+      picks: [
+        ["agreed web candidate 1", 6],
+        ["differed web candidate 1", 2],
+        ["fallback web candidate 1", 1],
+        ["refused web candidate 1", 1],
+      ],
+      "pick.duration": [["web candidate 1", 0.00002, 0, 10, ...Array(12).fill(0)]],
+      faults: [["web candidate 1", 2]],
+      dropped: [["web candidate 1", 3]],
+      requests: [["candidate 1 web a 10.0.0.1 3000", 9]],
+      in_flight: [["candidate 1 web a 10.0.0.1 3000", 4]],
+    });
+  });
+
+  test("that is gone is not taken back from counters, and has nothing in flight", () => {
+    metrics.shadowGone(shadow);
+    const next = { ...shadow, running: false, figures: null };
+    const after = shown([next]);
+    expect(after["running"]).toEqual([["web candidate 1", 0]]);
+    expect(after["picks"]?.[0]).toEqual(["agreed web candidate 1", 6]);
+    expect(after["in_flight"]).toBeUndefined();
+    expect(shown([shadow])["requests"]).toEqual([["candidate 1 web a 10.0.0.1 3000", 18]]);
+  });
+
+  test("whose process tells other buckets than there are is shown without them", () => {
+    const pickMs = { ...figures.pickMs, buckets: [1] };
+    const made = shown([{ ...shadow, figures: { ...figures, pickMs } }]);
+    expect(made["pick.duration"]).toBeUndefined();
+    expect(made["faults"]).toEqual([["web candidate 1", 2]]);
   });
 });

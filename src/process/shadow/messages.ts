@@ -1,0 +1,104 @@
+/** What master and shadows say to each other over Bun's IPC. Plain data, structured-cloned. */
+import type { Backend } from "../../plugin.ts";
+import type { ShadowFigures } from "../../strategy/shadow/figures.ts";
+import type { ShadowBackendSpec } from "../../strategy/shadow/projection.ts";
+import type { PlannedStrategy } from "../messages.ts";
+import type { ShadowPlan } from "./shadow-memory.ts";
+
+/** Sent once, before anything else. */
+export interface ShadowSetup {
+  readonly plan: ShadowPlan;
+  /** Whose pulse it has. */
+  readonly slot: number;
+  /** Of workers, whose rings it reads. */
+  readonly columns: number;
+  readonly pool: string;
+  /** Its place among the shadows of its pool. */
+  readonly index: number;
+  readonly strategy: PlannedStrategy;
+  /** As the config gives them. */
+  readonly options: unknown;
+  readonly backends: readonly ShadowBackendSpec[];
+  readonly seed: number;
+}
+
+export type ToShadow =
+  | { readonly type: "setup"; readonly setup: ShadowSetup }
+  | { readonly type: "backends"; readonly backends: readonly ShadowBackendSpec[] }
+  | { readonly type: "health"; readonly id: string; readonly to: Backend["health"] }
+  | { readonly type: "draining"; readonly id: string; readonly draining: boolean }
+  /** A worker has ended; all that it told is in its ring. */
+  | { readonly type: "workerEnded"; readonly column: number }
+  | { readonly type: "report"; readonly id: number };
+
+export type FromShadow =
+  | { readonly type: "started"; readonly version: string }
+  | { readonly type: "running" }
+  /** It can do no more, and waits for its end. */
+  | { readonly type: "stopped"; readonly reason: string; readonly figures: ShadowFigures | null }
+  | { readonly type: "report"; readonly id: number; readonly figures: ShadowFigures };
+
+/** Of a reason: the strategy has a hand in it. */
+const MOST_CHARACTERS = 500;
+
+/**
+ * The message of a shadow, or null: the strategy runs in the same process and can send anything over
+ * the same channel.
+ */
+export function readFromShadow(message: unknown): FromShadow | null {
+  if (!isRecord(message)) return null;
+  const { type, version, reason, figures, id } = message;
+  if (type === "started" && typeof version === "string") return { type, version };
+  if (type === "running") return { type };
+  if (type === "stopped" && typeof reason === "string") {
+    const cut = reason.slice(0, MOST_CHARACTERS);
+    return { type, reason: cut, figures: isFigures(figures) ? figures : null };
+  }
+  if (type === "report" && isCount(id) && isFigures(figures)) return { type, id, figures };
+  return null;
+}
+
+function isFigures(value: unknown): value is ShadowFigures {
+  if (!isRecord(value)) return false;
+  const { picks, agreed, agreement, refused, fallbacks, faults, dropped, pickMs, backends } = value;
+  return (
+    [picks, agreed, refused, fallbacks, faults, dropped].every(isCount) &&
+    isShare(agreement) &&
+    (pickMs === null || isPickTimes(pickMs)) &&
+    Array.isArray(backends) &&
+    backends.every(isBackend)
+  );
+}
+
+function isPickTimes(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { sum, p50, p99, buckets } = value;
+  return [sum, p50, p99].every(isAmount) && Array.isArray(buckets) && buckets.every(isCount);
+}
+
+function isBackend(value: unknown): boolean {
+  if (!isRecord(value) || typeof value["id"] !== "string") return false;
+  return [value["shadow"], value["acting"]].every((side) => {
+    if (!isRecord(side) || !isCount(side["requests"]) || !isShare(side["share"])) return false;
+    const { inFlight } = side;
+    if (!isRecord(inFlight)) return false;
+    const { now, mean, max } = inFlight;
+    return isCount(now) && isAmount(mean) && isCount(max);
+  });
+}
+
+function isShare(value: unknown): boolean {
+  return value === null || (isAmount(value) && (value as number) <= 1);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isAmount(value: unknown): boolean {
+  return Number.isFinite(value) && (value as number) >= 0;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
