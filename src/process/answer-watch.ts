@@ -5,7 +5,7 @@ import type { WatchedWorker } from "./watchdog.ts";
 export interface AskedWorker extends WatchedWorker {
   readonly alive: boolean;
   /** Anything; null when it did not answer in time. */
-  report(): Promise<unknown>;
+  ping(): Promise<unknown>;
 }
 
 export interface AnswerWatchOptions {
@@ -71,7 +71,7 @@ export class AnswerWatch {
     // It comes up.
     if (beats === 0) return;
     const askedAtMs = now();
-    const answer = await worker.report();
+    const answer = await worker.ping();
     if (answer !== null || !worker.alive) {
       this.#silences.delete(worker);
       return;

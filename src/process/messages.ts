@@ -100,6 +100,8 @@ export type ToWorker =
   | { readonly type: "seal"; readonly strategy: number }
   | { readonly type: "report"; readonly id: number }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  /** Whether it answers at all: a report counts every connection, which takes long where there are many. */
+  | { readonly type: "ping"; readonly id: number }
   /** The access log's file, by its name. */
   | { readonly type: "reopen" }
   | ({ readonly type: "stop" } & StopTimes);
@@ -130,6 +132,7 @@ export type FromWorker =
     }
   | { readonly type: "report"; readonly id: number; readonly report: WorkerReport }
   | { readonly type: "answer"; readonly id: number; readonly answer: Answer }
+  | { readonly type: "pong"; readonly id: number }
   | { readonly type: "exports"; readonly worker: number; readonly report: ExportReport };
 
 export interface WorkerReport {
@@ -170,6 +173,7 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   trial: ({ row, trial, ok }) => isCount(row) && isCount(trial) && typeof ok === "boolean",
   report: ({ id, report }) => isCount(id) && isReport(report),
   answer: ({ id, answer }) => isCount(id) && isAnswer(answer),
+  pong: ({ id }) => isCount(id),
   exports: ({ worker, report }) => isCount(worker) && isExportReport(report),
 };
 

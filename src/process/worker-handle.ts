@@ -35,6 +35,9 @@ export interface WorkerHandleOptions {
 /** The answer of one worker in a phase of a plan. */
 export type PhaseAnswer = Extract<FromWorker, { type: "prepared" | "refused" | "committed" }>;
 
+/** Questions that are not answered yet, by number; null: there was no answer in time. */
+type Waiting<Answer> = Map<number, (answer: Answer | null) => void>;
+
 /** A phase that a worker has not answered yet. */
 interface Asked {
   readonly patience: Patience;
@@ -63,9 +66,10 @@ export class WorkerHandle {
   readonly #started = Promise.withResolvers<string | null>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #phase = new Map<string, Asked>();
-  readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
-  readonly #answers = new Map<number, (answer: Answer | null) => void>();
-  #nextReport = 1;
+  readonly #reports: Waiting<WorkerReport> = new Map();
+  readonly #pings: Waiting<true> = new Map();
+  readonly #answers: Waiting<Answer> = new Map();
+  #nextQuestion = 1;
   /** Undefined until the worker has been told. */
   #key: string | undefined;
   #complained = false;
@@ -92,6 +96,7 @@ export class WorkerHandle {
           for (const asked of this.#phase.values()) asked.settle(null);
           for (const answer of this.#reports.values()) answer(null);
           for (const answer of this.#answers.values()) answer(null);
+          for (const answer of this.#pings.values()) answer(null);
           options.onExit(this, reason);
           this.#closed.resolve();
           exited.resolve();
@@ -159,13 +164,19 @@ export class WorkerHandle {
 
   /** Null: no answer within half a second. */
   report(): Promise<WorkerReport | null> {
-    const id = this.#nextReport++;
+    const id = this.#nextQuestion++;
     return this.#await(this.#reports, id, REPORT_TIMEOUT_MS, { type: "report", id });
+  }
+
+  /** Null as for a report, and nothing that takes the worker any time. */
+  ping(): Promise<true | null> {
+    const id = this.#nextQuestion++;
+    return this.#await(this.#pings, id, REPORT_TIMEOUT_MS, { type: "ping", id });
   }
 
   /** Null: no answer within a second. */
   ask(question: Question): Promise<Answer | null> {
-    const id = this.#nextReport++;
+    const id = this.#nextQuestion++;
     return this.#await(this.#answers, id, ANSWER_TIMEOUT_MS, { type: "ask", id, question });
   }
 
@@ -216,7 +227,7 @@ export class WorkerHandle {
   }
 
   #await<T>(
-    waiting: Map<number, (answer: T | null) => void>,
+    waiting: Waiting<T>,
     id: number,
     timeoutMs: number,
     message: ToWorker,
@@ -293,6 +304,9 @@ export class WorkerHandle {
         break;
       case "answer":
         this.#answers.get(message.id)?.(message.answer);
+        break;
+      case "pong":
+        this.#pings.get(message.id)?.(true);
         break;
       default:
         this.#options.onMessage(message);

@@ -73,8 +73,9 @@ export function runWorker(log: Logger, version: string): void {
   // Messages are handled one after the other: a plan must not overtake the setup.
   let queue = Promise.resolve();
   process.on("message", (message: ToWorker) => {
-    // At once: the master takes a worker that gives no report for one that is lost.
-    if (message.type === "report") void worker?.receive(message).catch(fail);
+    // At once: the master takes a worker that gives no answer for one that is lost.
+    if (message.type === "report" || message.type === "ping")
+      void worker?.receive(message).catch(fail);
     // Nor does a stop wait for a plan that takes its time; and who stops takes messages to its end.
     else if (message.type === "stop") void stop(message).catch(fail);
     else queue = queue.then(() => receive(message)).catch(fail);

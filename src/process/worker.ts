@@ -64,7 +64,7 @@ interface Prepared {
   readonly handler: Handler;
 }
 
-/** Takes messages one at a time: the next one when `receive` has resolved. Only `report` need not wait. */
+/** Takes messages one at a time: the next one when `receive` has resolved. Only `report` and `ping` need not wait. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #context: AttemptLoopContext;
@@ -203,6 +203,9 @@ export class Worker {
         tell({ type: "answer", id, answer: answerQuestion(question, known) });
         break;
       }
+      case "ping":
+        tell({ type: "pong", id: message.id });
+        break;
       case "reopen":
         await this.#accessLogs.reopen(this.#prepared?.accessLog ?? null);
         break;

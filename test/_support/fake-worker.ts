@@ -96,6 +96,8 @@ export function obey(message: ToWorker): FromWorker | null {
         id: message.id,
         report: { pendingRequests: 0, clientConnections: null, pools: {} },
       };
+    case "ping":
+      return { type: "pong", id: message.id };
     default:
       return null;
   }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { PULSE_WORDS, WorkerPulse } from "../../src/pool/worker-pulse.ts";
 import { AnswerWatch } from "../../src/process/answer-watch.ts";
 import { VirtualClock } from "../_support/virtual-clock.ts";
+import { WorkerStage } from "../_support/worker-stage.ts";
 
 let clock: VirtualClock;
 let pulse: WorkerPulse;
@@ -18,7 +19,7 @@ const worker = {
   column: 0,
   alive: true,
   kill() {},
-  report() {
+  ping() {
     const answer = new Promise((resolve) =>
       clock.schedule(answers ? 1 : 500, () => resolve(answers || null)),
     );
@@ -55,7 +56,7 @@ function liveOn(): void {
   });
 }
 
-describe("a worker that gives no report", () => {
+describe("a worker that gives no answer", () => {
   test("while it beats is given up after four times, which is told once", async () => {
     answers = false;
     await clock.pass(4400);
@@ -105,4 +106,23 @@ test("one missing answer is no reason to send clients elsewhere, two are", async
   expect(watch.answers(worker)).toBe(true);
   await clock.pass(1000);
   expect(watch.answers(worker)).toBe(false);
+});
+
+test("what is asked costs a worker nothing, however many connections it would have to count", async () => {
+  const stage = new WorkerStage();
+  const group = await stage.started(1);
+  const watched = new AnswerWatch({
+    workers: () => group.living,
+    pulseOf: () => pulse,
+    now: stage.clock.now,
+    schedule: stage.clock.schedule,
+    onSilent: () => {},
+  });
+  watched.start();
+  await stage.clock.pass(3600);
+  watched.stop();
+  const [asked] = stage.workers.all;
+  const questions = asked?.told.slice(3) ?? [];
+  expect(questions.map(({ type }) => type)).toEqual(["ping", "ping", "ping"]);
+  expect(group.living.every((each) => watched.answers(each))).toBe(true);
 });

@@ -49,6 +49,7 @@ describe("a message of a worker", () => {
     { type: "trial", row: 3, trial: 17, ok: false },
     { type: "report", id: 1, report: { pendingRequests: 0, clientConnections: 3, pools } },
     { type: "report", id: 2, report: { pendingRequests: 0, clientConnections: null, pools } },
+    { type: "pong", id: 3 },
     {
       type: "exports",
       worker: 1,
@@ -114,6 +115,7 @@ describe("what a strategy may send in its place", () => {
       answer: { about: "instance", instance: { ...instance, nowMs: null } },
     },
     { type: "answer", id: 1, answer: { about: "instance", instance: { ...instance, bytes: [1] } } },
+    { type: "pong", id: "1" },
     { type: "exports", worker: 1, report: null },
     {
       type: "exports",

@@ -63,9 +63,9 @@ afterEach(() => watch.stop());
 
 function newWorker(): MortalWorker {
   const modules = { superseded: () => superseded };
-  const report = () => Promise.resolve("well");
+  const ping = () => Promise.resolve("well");
   const kill = () => void killed++;
-  const process = { index: 3, pid: 42, column: 0, alive: true, report, kill };
+  const process = { index: 3, pid: 42, column: 0, alive: true, ping, kill };
   return { ...process, isToEnd, endedFor: null, modules };
 }
 
@@ -273,11 +273,11 @@ test("a worker that is nearly full is recycled, and its successor in a minute at
   expect(killed).toBe(0);
 });
 
-test("a worker that beats and gives no report is ended, which counts against its strategy", async () => {
+test("a worker that beats and gives no answer is ended, which counts against its strategy", async () => {
   strategies = { web: file("abc") };
   const { web } = watch.conditionsOf({ ...PLAN, strategies });
   for (let time = 0; time < 2; time++) {
-    worker = { ...newWorker(), report: () => silence() };
+    worker = { ...newWorker(), ping: () => silence() };
     for (let tick = 0; tick < 100; tick++) {
       pulse.beat();
       await clock.pass(100);
