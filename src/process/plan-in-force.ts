@@ -24,17 +24,17 @@ export class PlanInForce {
 
   /** Until the worker has what is in force, which may change meanwhile. One that cannot is ended. */
   async raise(worker: WorkerHandle): Promise<Error | null> {
-    for (let plan = this.current; plan !== null;) {
+    for (let plan = this.current; plan !== null; plan = this.current) {
       const refusal = await this.bring(worker, plan, true);
+      if (refusal !== null && (this.#options.isStopping() || !worker.alive)) return refusal;
+      // The reload that took its place may have removed what it was made of, or have mended it.
+      if (plan !== this.current) continue;
       if (refusal !== null) {
-        if (this.#options.isStopping() || !worker.alive) return refusal;
         const fields = { worker: worker.index, pid: worker.pid, reason: refusal.message };
         this.#options.log.error("the new worker cannot serve", fields);
         worker.end("could not serve");
-        return refusal;
       }
-      if (plan === this.current) return null;
-      plan = this.current;
+      return refusal;
     }
     return new Error("no plan is in force");
   }

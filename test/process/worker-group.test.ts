@@ -107,6 +107,29 @@ describe("a plan", () => {
     expect(running.serving).toBe(2);
   });
 
+  test("reaches a replacement that cannot prepare the one before any more", async () => {
+    const running = await stage.started();
+    const held = Promise.withResolvers<void>();
+    const problems = [{ path: "mine.ts", message: "no such file" }];
+    workers.answer = (message, worker) => {
+      if (worker.pid !== 3 || message.type !== "prepare" || message.plan.generation !== 1) {
+        return obey(message);
+      }
+      void held.promise.then(() =>
+        worker.say({ type: "refused", generation: 1, problems, atRunTime: false }),
+      );
+      return null;
+    };
+    workers.at(1).end("exit code 1");
+    await clock.pass(0);
+    await running.apply(plan(2));
+    held.resolve();
+    await clock.pass(0);
+    expect(workers.at(2).killed).toBe(false);
+    expect(workers.at(2).history.slice(-2)).toEqual(["prepare 2", "commit 2"]);
+    expect(running.serving).toBe(2);
+  });
+
   test("reaches a replacement that came up while the others were still preparing", async () => {
     const running = await stage.started();
     const held = Promise.withResolvers<void>();
