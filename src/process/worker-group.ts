@@ -125,10 +125,12 @@ export class WorkerGroup {
     return this.#recycling.recycle();
   }
 
-  /** Replaces this one as `recycle` does, if it has a place. */
-  recycleOne(worker: { readonly pid: number }): void {
+  /** Replaces this one as `recycle` does, if it serves in a place; whether it does. */
+  recycleOne(worker: { readonly pid: number }): boolean {
     const place = this.#places.find((each) => each.worker.pid === worker.pid);
-    if (place !== undefined) this.#recycling.recycleOne(place);
+    if (!place?.serving) return false;
+    this.#recycling.recycleOne(place);
+    return true;
   }
 
   async #applyAlone(plan: Plan): Promise<void> {

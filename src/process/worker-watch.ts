@@ -27,8 +27,8 @@ export interface WorkerWatchOptions {
   readonly limits: () => WatchdogLimits;
   /** Whether a worker serves in every place. */
   readonly isWhole: () => boolean;
-  /** Puts another worker in its place, politely. */
-  readonly recycle: (worker: WatchedWorker) => void;
+  /** Puts another worker in its place, politely. False: it serves in none, as one that stops already. */
+  readonly recycle: (worker: WatchedWorker) => boolean;
   /** Tells all workers to keep every call away from this strategy. */
   readonly seal: (strategy: number) => void;
   readonly usages: ProcessUsages;
@@ -140,9 +140,9 @@ export class WorkerWatch {
     const { index, pid } = worker;
     if (now() - (this.#recycledAtMs.get(index) ?? Number.NEGATIVE_INFINITY) < RECYCLE_AGAIN_MS)
       return;
+    if (!recycle(worker)) return;
     this.#recycledAtMs.set(index, now());
     log.warn(`a worker is recycled before it is ended: it ${text}`, { worker: index, pid });
-    recycle(worker);
   }
 
   #end(worker: WatchedWorker, cause: HangCause): void {

@@ -25,6 +25,8 @@ let strategies: Plan["strategies"];
 
 /** Each is a process of its own. */
 let worker: MortalWorker;
+/** Whether a worker that is to be recycled serves in a place. */
+let hasPlace: boolean;
 /** Whether the next workers are to end. */
 let isToEnd: boolean;
 /** Of older versions, in the next workers. */
@@ -38,6 +40,7 @@ beforeEach(() => {
   recycled = [];
   killed = 0;
   bytes = 0;
+  hasPlace = true;
   isToEnd = false;
   superseded = 0;
   ({ strategies } = PLAN);
@@ -48,7 +51,10 @@ beforeEach(() => {
     strategies: () => strategies,
     limits: () => ({ watchdogMs: 1000, workerMemoryBytes: 1000 }),
     isWhole: () => true,
-    recycle: ({ pid }) => void recycled.push(pid),
+    recycle: ({ pid }) => {
+      if (hasPlace) recycled.push(pid);
+      return hasPlace;
+    },
     seal: (strategy) => void sealed.push(strategy),
     usages: { memoryOf: () => ({ bytes, state: "R" }), cpuOf: () => clock.nowMs },
     now: clock.now,
@@ -271,6 +277,16 @@ test("a worker that is nearly full is recycled, and its successor in a minute at
   await clock.pass(2000);
   expect(recycled).toEqual([42, 42]);
   expect(killed).toBe(0);
+});
+
+test("a worker that is nearly full and stops already does not keep its successor from being recycled", async () => {
+  bytes = 950;
+  hasPlace = false;
+  await clock.pass(1000);
+  expect(log.lines).toEqual([]);
+  hasPlace = true;
+  await clock.pass(1000);
+  expect(recycled).toEqual([42]);
 });
 
 test("a worker that beats and gives no answer is ended, which counts against its strategy", async () => {
