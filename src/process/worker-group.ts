@@ -178,14 +178,19 @@ export class WorkerGroup {
   async #beginInNewcomer(plan: Plan): Promise<BegunRollout> {
     const place = this.#places.find(({ worker }) => !worker.alive) ?? this.#places.at(-1);
     if (place === undefined) throw new Error("there are no places");
-    await this.#room();
+    // In the place of one that is dead there is room, however long others take to stop: nobody serves.
+    if (place.worker.alive) await this.#room();
     if (this.#stopping) throw new RuntimeError("the workers are being stopped");
     const newcomer = this.#spawn(place.index, true);
     place.successor = newcomer;
     const refusal = await this.#inForce.bring(newcomer, plan, false);
-    place.successor = null;
     if (refusal !== null) {
       newcomer.end("could not serve");
+      // Until then it takes the room of the one that comes next.
+      await newcomer.exited;
+    }
+    place.successor = null;
+    if (refusal !== null) {
       if (!place.worker.alive) this.#replacements.later(place);
       throw refusal;
     }
@@ -275,7 +280,10 @@ export class WorkerGroup {
     await this.#install(place, successor);
   }
 
-  /** Until nobody can connect to the worker before it, which would go on with the plan it has. */
+  /**
+   * Until nobody can connect to the worker before it, which would go on with the plan it has. Not for ever: one that
+   * is stopped closes when it goes on.
+   */
   async #install(place: Place, successor: WorkerHandle): Promise<void> {
     const { worker: old, serving } = place;
     // Ended meanwhile: this is its replacement.
@@ -288,7 +296,7 @@ export class WorkerGroup {
     } else if (old.alive) {
       old.end("was replaced before it served");
     }
-    await old.closed;
+    await this.#wait([old.closed]);
   }
 
   #hasPlace(worker: WorkerHandle): boolean {

@@ -20,6 +20,8 @@ export class WorkerStage {
   readonly states = new Map<number, string>();
   /** By pid, what is known of a worker's end. */
   readonly causes = new Map<number, string>();
+  /** For what runs in a worker that is recycled. */
+  graceMs = 1000;
   beforePrepare = (): void => {};
 
   group(count = 2): WorkerGroup {
@@ -41,7 +43,7 @@ export class WorkerStage {
         return this.causes.get(pid) ?? null;
       },
       outgrown: (column) => this.outgrown.has(column),
-      graceMs: () => 1000,
+      graceMs: () => this.graceMs,
       usages,
       random: () => 0.5,
       instance: "a1b2c3d4",

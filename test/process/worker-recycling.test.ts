@@ -27,6 +27,11 @@ function obeyButLinger(message: ToWorker, worker: FakeWorker): unknown {
   return obey(message);
 }
 
+function refusal(generation: number): unknown {
+  const problems = [{ path: "pools.web.strategy", message: "create threw" }];
+  return { type: "refused", generation, problems, atRunTime: false };
+}
+
 /** Column and place of a worker, as it was told. */
 function setupOf(worker: FakeWorker) {
   const [first] = worker.told;
@@ -189,6 +194,54 @@ describe("recycling", () => {
     await applied;
     expect(workers.at(1).history.slice(-2)).toEqual(["prepare 2", "commit 2"]);
     expect(workers.at(0).history).not.toContain("prepare 2");
+  });
+
+  test("keeps no plan waiting for an old worker that is stopped and does not close", async () => {
+    stage.graceMs = 3_600_000;
+    const group = await stage.started(1);
+    workers.answer = (message, worker) => (worker.pid === 1 ? null : obey(message));
+    stage.states.set(1, "T");
+    void group.recycle();
+    await clock.pass(0);
+    let applied = false;
+    void group.apply(plan(2)).then(() => {
+      applied = true;
+    });
+    await clock.pass(10_000);
+    expect(applied).toBe(true);
+    expect(workers.at(1).history.slice(-2)).toEqual(["prepare 2", "commit 2"]);
+    expect(workers.at(0).killed).toBe(false);
+  });
+
+  test("keeps no plan waiting for what an old worker still has when nobody else serves", async () => {
+    stage.graceMs = 3_600_000;
+    const group = await stage.started(1);
+    workers.answer = obeyButLinger;
+    await group.recycle();
+    workers.answer = (message, worker) => {
+      if (message.type === "prepare") worker.end("exit code 1");
+      return null;
+    };
+    workers.at(1).end("exit code 1");
+    await clock.pass(5000);
+    expect(group.serving).toBe(0);
+    const columns = new Set<number>();
+    workers.answer = (message, worker) => {
+      if (message.type === "setup") columns.add(message.setup.column);
+      if (message.type === "prepare" && message.plan.generation === 2) return refusal(2);
+      return obeyButLinger(message, worker);
+    };
+    await expect(Promise.all([group.apply(plan(2)), clock.pass(0)])).rejects.toThrow(
+      "create threw",
+    );
+    await clock.pass(10_000);
+    expect(group.serving).toBe(1);
+    workers.all.at(-1)?.end("signal SIGKILL");
+    await clock.pass(0);
+    await group.apply(plan(3));
+    expect(workers.all.at(-1)?.history.at(-1)).toBe("commit 3");
+    expect(workers.at(0).ended).toBe(false);
+    expect(columns).toEqual(new Set([1]));
   });
 
   test("kills an old worker that does not end within the grace", async () => {
