@@ -14,6 +14,9 @@ export interface ComputeLimit {
   readonly cpuMs: () => number;
 }
 
+/** As often as a worker beats. */
+const BEAT_MS = 100;
+
 /** Sizes of the pools that a strategy is tried with. */
 const SIZES = [1, 2, 10] as const;
 
@@ -28,9 +31,7 @@ export async function evaluateStrategy(
   limit: ComputeLimit | null = null,
 ): Promise<StrategyDescription> {
   const times = new CallTimes(limit?.cpuMs ?? (() => 0));
-  times.enter("import");
-  const plugin = await loadPlugin(module);
-  times.leave();
+  const plugin = await timedImport(module, times);
   refuseSlow(times, module, limit);
   for (const size of SIZES) {
     await rehearse(plugin, module, options, size, times);
@@ -41,6 +42,24 @@ export async function evaluateStrategy(
     version: versionOf(module),
     source: module.kind === "file" ? module.source : "built-in",
   };
+}
+
+/** What is computed between two beats: a top level may wait now and then, and a worker beats meanwhile. */
+async function timedImport(
+  module: StrategyModule,
+  times: CallTimes,
+): Promise<StrategyPlugin<unknown>> {
+  times.enter("import");
+  const beat = setInterval(() => {
+    times.leave();
+    times.enter("import");
+  }, BEAT_MS);
+  try {
+    return await loadPlugin(module);
+  } finally {
+    clearInterval(beat);
+    times.leave();
+  }
 }
 
 /**

@@ -152,6 +152,19 @@ describe("a strategy that computes for longer than the watchdog allows in a work
     );
   });
 
+  test("with breaks at its top level, as a worker could beat in them, is accepted", async () => {
+    const parts = `for (let part = 0; part < 6; part++) {
+      globalThis.burnt = false;
+      ${burn.replace("400", "100")}
+      await Bun.sleep(200);
+    }`;
+    await using folder = await folderWith({ "mine.ts": source(parts) });
+    const file = join(folder.path, "mine.ts");
+    const options = { watchdogMs: 400, deadlineMs: 30_000 };
+    const evaluated = evaluateStrategyConfig({ kind: "file", file }, folder.path, options);
+    expect((await evaluated).description.name).toBe("mine");
+  });
+
   test("is what it is where there is no watchdog, and where it only waits", async () => {
     await using folder = await folderWith({
       "burns.ts": source(burn),
