@@ -14,7 +14,10 @@ export interface Backend {
   readonly id: string;
   /** For example `http://10.0.0.1:3000`, without a path. */
   readonly url: string;
-  /** Above 0; 1 unless configured. Twice the weight means twice the share. */
+  /**
+   * Above 0; 1 unless configured. Twice the weight means twice the share. With a slow start it is less
+   * for a while after the backend has become available, and grows: read it for each pick.
+   */
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly health: Health;

@@ -9,7 +9,12 @@ import type { ShadowFigures } from "../strategy/shadow/figures.ts";
 export interface BackendStatus {
   readonly id: string;
   readonly url: string;
+  /** As configured. */
   readonly weight: number;
+  /** As strategies see it: less than `weight` during a slow start. */
+  readonly effectiveWeight: number;
+  /** Gets requests only when no other backend can. */
+  readonly backup: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly health: Health;
   /** ISO 8601; null when not ejected. */
@@ -26,6 +31,8 @@ export interface BackendStatus {
 export interface PoolStatus {
   readonly name: string;
   readonly queued: number;
+  /** The cookie of its sticky sessions; null: it has none. */
+  readonly affinity: string | null;
   readonly strategy: {
     readonly name: string;
     /** `built-in`, or the strategy's file. */

@@ -38,8 +38,8 @@ export interface RecordedDecision {
   /** 1 for the first. */
   readonly attempt: number;
   readonly strategy: { readonly name: string; readonly version: string };
-  /** `pick`: the strategy has no scores. `least-connections`: it could not answer, and that did. */
-  readonly decidedBy: "score" | "pick" | "least-connections";
+  /** `pick`: the strategy has no scores. `least-connections`: it could not answer, and that did. `affinity`: it was not asked. */
+  readonly decidedBy: "score" | "pick" | "least-connections" | "affinity";
   readonly chosen: string;
   readonly fallback: boolean;
   readonly tie: boolean;

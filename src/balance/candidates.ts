@@ -36,14 +36,17 @@ export interface Selection {
  */
 export function selectCandidates(pool: Pool, tried: Tried): Selection {
   if (tried.size === 0 && areAllAvailable(pool)) {
-    return { candidates: pool.backends, failOpen: false, none: null };
+    return { candidates: pool.primaries, failOpen: false, none: null };
   }
   return selectFromSome(pool, tried);
 }
 
-/** The everyday case, on every request: no list is built for it, and `admit` sees who is removed. */
-function areAllAvailable({ backends, counters }: Pool): boolean {
-  for (const backend of backends) {
+/**
+ * The everyday case, on every request: no list is built for it. `admit` sees who is removed; how
+ * backups are is of no interest then.
+ */
+function areAllAvailable({ primaries, counters }: Pool): boolean {
+  for (const backend of primaries) {
     const row = rowOf(backend);
     if (counters.draining(row) || isProbeDown(counters, row) || isEjected(counters, row))
       return false;
@@ -63,11 +66,17 @@ function selectFromSome({ backends, counters }: Pool, tried: Tried): Selection {
   if (untried.length === 0) return nobody("tried", failOpen);
   const candidates = untried.filter((backend) => !isFull(backend));
   if (candidates.length === 0) return nobody("full", failOpen);
-  return { candidates, failOpen, none: null };
+  return { candidates: preferred(candidates), failOpen, none: null };
 }
 
-/** Why a backend is not among the candidates. */
-export type Exclusion = "draining" | "down" | "ejected" | "tried" | "full";
+/** Backups only where there is nobody else: in nginx, too, those that were tried are nobody. */
+function preferred(candidates: readonly PoolBackend[]): readonly PoolBackend[] {
+  const primaries = candidates.filter((backend) => !configOf(backend).backup);
+  return primaries.length === 0 ? candidates : primaries;
+}
+
+/** Why a backend is not among the candidates. `backup`: others are there. */
+export type Exclusion = "draining" | "down" | "ejected" | "tried" | "full" | "backup";
 
 /** For a backend that is no candidate of a selection with these `tried` and this `failOpen`. */
 export function exclusionOf(
@@ -82,8 +91,15 @@ export function exclusionOf(
   // Before `ejected`: it may be this request's own attempt that it was ejected for.
   if (tried.has(backend)) return "tried";
   if (!failOpen && isEjected(counters, row)) return "ejected";
+  if (configOf(backend).backup && !isFull(backend)) return "backup";
   // At its limit, or another worker took the last place a moment ago.
   return "full";
+}
+
+/** Apart from draining: whether it may get requests that nobody else gets in its place. */
+export function isAbleToServe({ counters }: Pool, backend: PoolBackend): boolean {
+  const row = rowOf(backend);
+  return !isProbeDown(counters, row) && !isEjected(counters, row) && !isFull(backend);
 }
 
 export function countEjected({ backends, counters }: Pool): number {

@@ -12,6 +12,8 @@ export interface Decision {
   readonly failOpen: boolean;
   /** Of the pool's backends, whether excluded for it or not. */
   readonly ejected: number;
+  /** The client's session decided; absent: the strategy did. */
+  readonly affinity?: true;
 }
 
 export interface DecisionCandidate {
@@ -34,11 +36,13 @@ export interface DecisionOptions {
   readonly scores: readonly number[];
   readonly tried: Tried;
   readonly failOpen: boolean;
+  /** The client's session decides, not the strategy; absent: it does not. */
+  readonly affinity?: boolean;
 }
 
 /** Must be called before the pick's lease is taken, which would count as in flight. */
 export function explain(options: DecisionOptions): Decision {
-  const { pool, candidates, scores, failOpen } = options;
+  const { pool, candidates, scores, failOpen, affinity = false } = options;
   return {
     candidates: candidates.map(({ id, inFlight }, index) => ({
       id,
@@ -49,6 +53,7 @@ export function explain(options: DecisionOptions): Decision {
     tie: isTie(scores),
     failOpen,
     ejected: countEjected(pool),
+    ...(affinity ? { affinity } : {}),
   };
 }
 

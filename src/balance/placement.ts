@@ -7,6 +7,7 @@ import { PickRecord } from "../strategy/pick-record.ts";
 import { type Admission, admit } from "./admission.ts";
 import { type NoCandidates, selectCandidates } from "./candidates.ts";
 import { type Decision, explain } from "./decision.ts";
+import { admitSession } from "./session-place.ts";
 
 /** A backend that was picked, with the right to send to it. */
 export interface Placement {
@@ -19,6 +20,8 @@ export interface Placement {
   readonly failOpen: boolean;
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
+  /** The client's session is there: the strategy was not asked. */
+  readonly affinity: boolean;
   /** Milliseconds that picking took; 0 unless a clock was given. */
   readonly pickMs: number;
   /** Null unless it was wanted, as are the notes. */
@@ -39,6 +42,8 @@ export interface PlacementOptions {
   /** 1 for the first. */
   readonly attempt: number;
   readonly tried: ReadonlySet<PoolBackend>;
+  /** Where the client's session is; null: it has none. */
+  readonly session: PoolBackend | null;
   /** Null: nobody wants to know how long picking takes. */
   readonly now: (() => number) | null;
   readonly wantsDecision: boolean;
@@ -49,7 +54,11 @@ export interface PlacementOptions {
  * and the strategy asked again, for the same attempt.
  */
 export function place(options: PlacementOptions): Placement | NoPlacement {
-  const { pool, host, worker, request, attempt, tried, now, wantsDecision } = options;
+  const { pool, host, worker, request, attempt, tried, session, now, wantsDecision } = options;
+  if (session !== null && !tried.has(session)) {
+    const placed = placeSession(options, session);
+    if (placed !== null) return placed;
+  }
   const record = wantsDecision ? new PickRecord() : null;
   let pickMs = 0;
   let dropped: Set<PoolBackend> | null = null;
@@ -85,6 +94,7 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
         among: candidates,
         failOpen,
         fallback: pick.fallback,
+        affinity: false,
         pickMs,
         decision,
         notes: record?.notes ?? null,
@@ -93,4 +103,29 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
     dropped ??= new Set(tried);
     dropped.add(backend);
   }
+}
+
+/** Null: the strategy has to find another backend. */
+function placeSession(
+  { pool, worker, tried, wantsDecision }: PlacementOptions,
+  backend: PoolBackend,
+): Placement | null {
+  const { candidates, failOpen } = selectCandidates(pool, tried);
+  const decision = wantsDecision
+    ? explain({ pool, candidates, scores: [], tried, failOpen, affinity: true })
+    : null;
+  const admission = admitSession(pool, backend, worker, { candidates, failOpen });
+  if (admission === null) return null;
+  return {
+    backend,
+    admission,
+    candidates: candidates.length,
+    among: candidates,
+    failOpen,
+    fallback: false,
+    affinity: true,
+    pickMs: 0,
+    decision,
+    notes: null,
+  };
 }

@@ -41,6 +41,7 @@ export async function setDraining(action: "drain" | "undrain", flags: DrainFlags
     throw new RuntimeError("whoever answers there is no admin API of leastwise");
   }
   const states: PooledStatus[] = [];
+  const sticky = new Set(pools.filter(({ affinity }) => affinity).map(({ name }) => name));
   const failures: { pool: string; error: RuntimeError }[] = [];
   for (const name of findPools(pools, backend, pool)) {
     const [inPool, id] = [name, backend].map(encodeURIComponent);
@@ -56,7 +57,7 @@ export async function setDraining(action: "drain" | "undrain", flags: DrainFlags
   if (states.length > 0 || flags.json) {
     const text = flags.json
       ? JSON.stringify(states, null, 2)
-      : states.map((state) => describe(action, state)).join("\n");
+      : states.map((state) => describe(action, state, sticky.has(state.pool))).join("\n");
     process.stdout.write(`${text}\n`);
   }
   if (failures.length > 0) {
@@ -97,11 +98,18 @@ function findPools(
   return found.map(({ name }) => name);
 }
 
-function describe(action: "drain" | "undrain", { id, pool, inFlight }: PooledStatus): string {
+function describe(
+  action: "drain" | "undrain",
+  { id, pool, inFlight }: PooledStatus,
+  sticky: boolean,
+): string {
   if (action === "undrain") return `${id} in pool ${pool} gets requests again`;
   const rest =
     inFlight === 0
       ? "it has none in flight"
       : `${inFlight} in flight may finish (leastwise status shows how many are left)`;
+  if (sticky) {
+    return `${id} in pool ${pool} gets no new sessions; those it has go on there until it is removed; ${rest}`;
+  }
   return `${id} in pool ${pool} gets no new requests; ${rest}`;
 }

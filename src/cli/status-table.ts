@@ -32,12 +32,13 @@ export function renderStatus({ pools, workers, reload }: Status): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-function poolLine({ name, strategy }: PoolStatus): string {
+function poolLine({ name, strategy, affinity }: PoolStatus): string {
   const notes = [
     `strategy ${strategy.name} ${strategy.version} (${strategy.source})`,
     ...(strategy.rolledBackFrom ? [`rolled back from ${rolledBackFrom(strategy)}`] : []),
     ...(strategy.quarantined ? ["QUARANTINED: least-connections answers"] : []),
     ...(strategy.faults > 0 ? [`${strategy.faults} faults`] : []),
+    ...(affinity === null ? [] : [`sticky sessions by the cookie ${affinity}`]),
   ];
   return `pool ${name}: ${notes.join(", ")}`;
 }
@@ -54,7 +55,7 @@ function backendTable(backends: readonly BackendStatus[]): string {
     ...backends.map((backend) => [
       backend.id,
       stateOf(backend),
-      String(backend.weight),
+      weightOf(backend),
       String(backend.inFlight),
       String(backend.requests),
       String(backend.failures),
@@ -65,8 +66,16 @@ function backendTable(backends: readonly BackendStatus[]): string {
 }
 
 function stateOf(backend: BackendStatus): string {
-  const state = backend.draining ? "draining" : backend.health;
-  return backend.ejectedUntil === null ? state : `${state}, ejected until ${backend.ejectedUntil}`;
+  const states = [backend.draining ? "draining" : backend.health];
+  if (backend.backup) states.push("backup");
+  if (backend.ejectedUntil !== null) states.push(`ejected until ${backend.ejectedUntil}`);
+  return states.join(", ");
+}
+
+/** The share of its weight that a backend has in its slow start. */
+function weightOf({ weight, effectiveWeight }: BackendStatus): string {
+  if (effectiveWeight === weight) return String(weight);
+  return `${weight} (${Math.round((effectiveWeight / weight) * 100)}%)`;
 }
 
 function workerTable(workers: readonly WorkerStatus[]): string {

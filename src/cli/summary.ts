@@ -1,9 +1,11 @@
 import { formatAddress } from "../config/address.ts";
 import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
 import type {
+  AffinityConfig,
   BackendConfig,
   ExportTarget,
   PoolConfig,
+  SlowStartConfig,
   StrategyConfig,
   TelemetryConfig,
 } from "../config/config.ts";
@@ -18,6 +20,7 @@ export function summarise({ config, configFile, strategies, shadows }: Provision
     configFile,
     config: {
       ...config,
+      pools: config.pools.map(withoutSecret),
       admin: { ...admin, token: token === null ? null : "set" },
       telemetry: withoutHeaders(config.telemetry),
     },
@@ -55,6 +58,12 @@ export function renderSummary(provisioned: Provisioned): string {
   return `${lines.join("\n")}\n`;
 }
 
+function withoutSecret(pool: PoolConfig): PoolConfig {
+  const { affinity } = pool;
+  if (affinity === null || affinity.secret === null) return pool;
+  return { ...pool, affinity: { ...affinity, secret: "set" } };
+}
+
 /** Headers for a collector are mostly credentials. */
 function withoutHeaders(telemetry: TelemetryConfig) {
   const { traces, metrics } = telemetry;
@@ -72,7 +81,7 @@ function hidden(target: ExportTarget) {
 }
 
 function renderPool(pool: PoolConfig, { strategies, shadows }: Provisioned): string[] {
-  const { health, ejection, retry } = pool;
+  const { health, ejection, retry, affinity, slowStart } = pool;
   const description = strategies[pool.name]?.description;
   const probe = health?.path === null ? "a TCP connect" : `${health?.method} ${health?.path}`;
   return [
@@ -84,6 +93,8 @@ function renderPool(pool: PoolConfig, { strategies, shadows }: Provisioned): str
     `  health   ${health ? `${probe} every ${formatDuration(health.intervalMs)}` : "no probes"}`,
     `  ejection ${ejection ? `after ${ejection.failures} failures, for ${formatDuration(ejection.baseMs)}` : "never"}`,
     `  retry    ${retry ? `${retry.attempts} attempts, on ${retry.on.join(", ")}` : "never"}`,
+    ...(affinity ? [`  affinity ${renderAffinity(affinity)}`] : []),
+    ...(slowStart ? [`  slow start ${renderSlowStart(slowStart)}`] : []),
     ...pool.backends.map((backend) => `  backend  ${renderBackend(backend)}`),
   ];
 }
@@ -92,7 +103,16 @@ function origin(strategy: StrategyConfig): string {
   return strategy.kind === "file" ? strategy.file : "built-in";
 }
 
-function renderBackend({ id, url, weight, maxInFlight }: BackendConfig): string {
+function renderAffinity({ cookie, ttlMs, secret }: AffinityConfig): string {
+  const lasting = secret === null ? ", no secret: sessions end with the process" : "";
+  return `by the cookie ${cookie}, for ${formatDuration(ttlMs)}${lasting}`;
+}
+
+function renderSlowStart({ windowMs, minWeight }: SlowStartConfig): string {
+  return `over ${formatDuration(windowMs)}, from ${minWeight} of the weight`;
+}
+
+function renderBackend({ id, url, weight, maxInFlight, backup }: BackendConfig): string {
   const limit = maxInFlight === null ? "" : `, at most ${maxInFlight} in flight`;
-  return `${id} at ${url}, weight ${weight}${limit}`;
+  return `${id} at ${url}, weight ${weight}${limit}${backup ? ", backup" : ""}`;
 }

@@ -73,6 +73,26 @@ export interface PoolConfig {
   /** `preserve`: the backend sees the Host that the client sent. `backend`: the backend's own host and port. */
   readonly hostHeader: "preserve" | "backend";
   readonly headers: { readonly request: HeaderRules; readonly response: HeaderRules };
+  /** Null: no sticky sessions. */
+  readonly affinity: AffinityConfig | null;
+  /** Null: a backend that becomes available has its whole weight at once. */
+  readonly slowStart: SlowStartConfig | null;
+}
+
+export interface AffinityConfig {
+  readonly cookie: string;
+  /** After the last renewal, of which there is one in each half of it. */
+  readonly ttlMs: number;
+  /** Null: the master makes one. */
+  readonly secret: string | null;
+}
+
+export interface SlowStartConfig {
+  readonly windowMs: number;
+  /** Share of the weight that a backend has at least, above 0. */
+  readonly minWeight: number;
+  /** Above 0. 1: the weight grows evenly. */
+  readonly aggression: number;
 }
 
 /** Names are in lower case, and none of them concerns the connection or the framing. */
@@ -97,6 +117,8 @@ export interface BackendConfig {
   readonly labels: Readonly<Record<string, string>>;
   /** Null: no limit. */
   readonly maxInFlight: number | null;
+  /** A candidate only when no other backend is one. */
+  readonly backup: boolean;
 }
 
 /** A built-in by name, or a strategy file by absolute path, with its options still unparsed. */

@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { affinity } from "./affinity-schema.ts";
 import { type BackendUrl, parseBackendUrl } from "./backend-url.ts";
 import { isRuledName, repeatsName, ruledNameForms } from "./header-rules.ts";
+import { slowStart } from "./slow-start-schema.ts";
 import { parseStatusRanges, statusForms } from "./status-ranges.ts";
 import {
   duration,
@@ -39,6 +41,7 @@ export interface ParsedBackend {
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly maxInFlight?: number | undefined;
+  readonly backup?: boolean;
 }
 
 const backend = z.union(
@@ -61,9 +64,13 @@ const backend = z.union(
       maxInFlight: integer(1).optional().meta({
         description: "Requests in flight above which it gets no more; no limit unless given.",
       }),
+      backup: z
+        .boolean({ error: "true or false" })
+        .default(false)
+        .meta({ description: "Gets requests only when no other backend can." }),
     }).transform((backend): ParsedBackend => backend),
   ],
-  { error: "a URL or an object with url, id, weight, labels, maxInFlight" },
+  { error: "a URL or an object with url, id, weight, labels, maxInFlight, backup" },
 );
 
 const health = sectionOrFalse({
@@ -197,6 +204,14 @@ export const pool = section({
     request: headerRules.prefault({}).meta({ description: "Of requests to the backends." }),
     response: headerRules.prefault({}).meta({ description: "Of the backends' answers." }),
   }).prefault({}),
+  affinity: affinity.optional().meta({
+    description:
+      "Sticky sessions: a client goes on at the backend it began with; off unless given.",
+  }),
+  slowStart: slowStart.optional().meta({
+    description:
+      "A backend that becomes available gets its share little by little; off unless given.",
+  }),
 });
 
 /** A pool after defaults and units. */

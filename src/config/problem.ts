@@ -77,13 +77,20 @@ function describeIssue(issue: Issue, root: unknown, at: readonly PropertyKey[]):
 
 function describe(issue: Issue, found: unknown, path: readonly PropertyKey[]): string {
   // A token must not reach a log by way of its mistakes, nor what a collector is told to know us by.
-  const isSecret = path.at(-1) === "token" || isExportHeader(path);
-  const shown = isSecret && typeof found === "string" ? "a text" : show(found);
+  const key = path.at(-1);
+  const isSecret = key === "token" || key === "secret" || isExportHeader(path);
+  const shown = isSecret ? showKind(found) : show(found);
   const reason =
     issue.code === "custom" && typeof issue.params?.["reason"] === "string"
       ? ` (${issue.params["reason"]})`
       : "";
   return `found ${shown}${reason}, allowed ${issue.message}`;
+}
+
+/** Without what it is. */
+function showKind(value: unknown): string {
+  if (typeof value === "string") return "a text";
+  return typeof value === "number" ? "a number" : show(value);
 }
 
 function isExportHeader(path: readonly PropertyKey[]): boolean {

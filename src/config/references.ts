@@ -1,6 +1,8 @@
 import type { Problem } from "../errors.ts";
 import { findAddressProblems } from "./address-problems.ts";
 import { parseBackendUrl } from "./backend-url.ts";
+import { DEFAULT_COOKIE } from "./affinity-schema.ts";
+import { findCookieProblems } from "./cookie-problems.ts";
 import { formatPath, show } from "./problem.ts";
 import { findFileProblem, isStrategyFile } from "./strategy-file.ts";
 import { didYouMean } from "./suggest.ts";
@@ -26,10 +28,12 @@ export function findReferenceProblems(raw: unknown, context: ReferenceContext): 
     const at = ["pools", name];
     problems.push(
       ...findBackendProblems(asObject(pool)["backends"], [...at, "backends"]),
+      ...findBackupProblems(asObject(pool)["backends"], [...at, "backends"]),
       ...findHealthProblems(asObject(pool)["health"], [...at, "health"]),
       ...findEjectionProblems(asObject(pool)["ejection"], [...at, "ejection"]),
     );
   }
+  problems.push(...findCookieProblems(readCookies(pools)));
   for (const { path, use } of [...readStrategies(raw), ...readShadows(raw)]) {
     const message = findStrategyProblem(use, context);
     if (message !== null) problems.push(problem(path, message));
@@ -125,6 +129,23 @@ function findBackendProblems(backends: unknown, at: readonly PropertyKey[]): Pro
     );
   }
   return problems;
+}
+
+/** A backup stands in for others: by itself it would be an ordinary backend that says it is none. */
+function findBackupProblems(backends: unknown, at: readonly PropertyKey[]): Problem[] {
+  if (!Array.isArray(backends) || backends.length === 0) return [];
+  if (!backends.every((backend) => asObject(backend)["backup"] === true)) return [];
+  return [problem(at, "found backups only, allowed at least one backend without backup: true")];
+}
+
+/** The cookies of sticky sessions, by pool. */
+function readCookies(pools: RawObject): [pool: string, cookie: string][] {
+  return Object.entries(pools).flatMap(([name, pool]): [string, string][] => {
+    const { affinity } = asObject(pool);
+    if (typeof affinity !== "object" || affinity === null) return [];
+    const { cookie = DEFAULT_COOKIE } = asObject(affinity);
+    return typeof cookie === "string" ? [[name, cookie]] : [];
+  });
 }
 
 /** Also of a backend that is wrong elsewhere; null when it cannot be told. */

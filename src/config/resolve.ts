@@ -1,5 +1,6 @@
 import { resolve as resolvePath } from "node:path";
 import { ConfigError, type Problem } from "../errors.ts";
+import { fillAffinity } from "./affinity-schema.ts";
 import type {
   AccessLogConfig,
   BackendConfig,
@@ -19,6 +20,7 @@ import {
 } from "./references.ts";
 import type { ParsedBackend, PoolOutput } from "./pool-schema.ts";
 import { type ConfigOutput, configSchema } from "./schema.ts";
+import { fillSlowStart } from "./slow-start-schema.ts";
 import { isStrategyFile } from "./strategy-file.ts";
 import { fillTelemetry } from "./telemetry-settings.ts";
 
@@ -188,6 +190,8 @@ function fillPool(name: string, pool: PoolOutput, context: ResolveContext): Pool
       request: fillHeaderRules(pool.headers.request),
       response: fillHeaderRules(pool.headers.response),
     },
+    affinity: fillAffinity(pool.affinity),
+    slowStart: fillSlowStart(pool.slowStart),
   };
 }
 
@@ -199,6 +203,7 @@ function fillBackend(backend: ParsedBackend): BackendConfig {
     weight: backend.weight,
     labels: backend.labels,
     maxInFlight: backend.maxInFlight ?? null,
+    backup: backend.backup ?? false,
   };
 }
 

@@ -85,6 +85,32 @@ export interface UserPool {
   /** Whether the backend sees the Host that the client sent, or its own. Default `"preserve"`. */
   readonly hostHeader?: "preserve" | "backend" | undefined;
   readonly headers?: UserHeaders | undefined;
+  /** Sticky sessions: a client goes on at the backend it began with. Default: off. */
+  readonly affinity?: UserAffinity | undefined;
+  /** A backend that becomes available gets its share little by little. Default: off. */
+  readonly slowStart?: UserSlowStart | undefined;
+}
+
+export interface UserAffinity {
+  /** Name of the cookie; each pool needs its own. Default `"lw"`. */
+  readonly cookie?: string | undefined;
+  /** A session that is used goes on; any other ends after half to all of this. Default `"1h"`. */
+  readonly ttl?: string | undefined;
+  /**
+   * Signs the cookies: at least 16 characters, the same in all instances. Default: one is made at the
+   * start, and sessions end with the process.
+   */
+  readonly secret?: string | undefined;
+}
+
+/** Envoy's: the weight grows from `minWeight` to the whole, by `(time / window) ^ (1 / aggression)`. */
+export interface UserSlowStart {
+  /** At least `"2s"`. Default `"30s"`. */
+  readonly window?: string | undefined;
+  /** Share of its weight that a backend has at least, 0.001 to 1. Default 0.1. */
+  readonly minWeight?: number | undefined;
+  /** 1: evenly; above 1: faster at first; 0.1 to 100. Default 1. */
+  readonly aggression?: number | undefined;
 }
 
 export interface UserHeaders {
@@ -114,6 +140,8 @@ export interface UserBackend {
   readonly labels?: { readonly [name: string]: string } | undefined;
   /** Requests in flight above which it gets no more. Default: no limit. */
   readonly maxInFlight?: number | undefined;
+  /** Gets requests only when no other backend can. Default false. */
+  readonly backup?: boolean | undefined;
 }
 
 export interface UserStrategy {

@@ -5,7 +5,8 @@ import { type Counters, PROBE_HEALTHY, PROBE_UNHEALTHY } from "./counters.ts";
 let readRow: (backend: PoolBackend) => number;
 let readGone: (backend: PoolBackend) => boolean;
 let readConfig: (backend: PoolBackend) => BackendConfig;
-let writeConfig: (backend: PoolBackend, config: BackendConfig) => void;
+let writeConfig: (backend: PoolBackend, config: BackendConfig, slowStart: boolean) => void;
+let readSlowStart: (backend: PoolBackend) => boolean;
 
 /**
  * A backend as strategies see it, reading live numbers from the shared counters. Frozen, and its
@@ -19,8 +20,10 @@ export class PoolBackend implements Backend {
   readonly #generation: number;
   #config: BackendConfig;
   #labels: Readonly<Record<string, string>>;
+  #slowStart: boolean;
 
-  constructor(config: BackendConfig, counters: Counters, row: number) {
+  /** `slowStart`: the pool has one, so the weight may be less than the configured one for a while. */
+  constructor(config: BackendConfig, counters: Counters, row: number, slowStart = false) {
     this.id = config.id;
     this.url = config.url;
     this.#counters = counters;
@@ -28,11 +31,13 @@ export class PoolBackend implements Backend {
     this.#generation = counters.generation(row);
     this.#config = config;
     this.#labels = Object.freeze({ ...config.labels });
+    this.#slowStart = slowStart;
     Object.freeze(this);
   }
 
   get weight(): number {
-    return this.#config.weight;
+    const { weight } = this.#config;
+    return this.#slowStart ? weight * this.#counters.weightPart(this.#row) : weight;
   }
 
   get labels(): Readonly<Record<string, string>> {
@@ -60,8 +65,10 @@ export class PoolBackend implements Backend {
     readRow = (backend) => backend.#row;
     readGone = (backend) => backend.#counters.generation(backend.#row) !== backend.#generation;
     readConfig = (backend) => backend.#config;
-    writeConfig = (backend, config) => {
+    readSlowStart = (backend) => backend.#slowStart;
+    writeConfig = (backend, config, slowStart) => {
       backend.#config = config;
+      backend.#slowStart = slowStart;
       backend.#labels = Object.freeze({ ...config.labels });
     };
     // A strategy can reach the prototype, and must not change what every backend answers.
@@ -87,7 +94,16 @@ export function configOf(backend: PoolBackend): BackendConfig {
   return readConfig(backend);
 }
 
+/** As the constructor was told. */
+export function hasSlowStart(backend: PoolBackend): boolean {
+  return readSlowStart(backend);
+}
+
 /** A reload gave the same backend (`id` and `url` are equal) another weight, limit or other labels. */
-export function reconfigure(backend: PoolBackend, config: BackendConfig): void {
-  writeConfig(backend, config);
+export function reconfigure(
+  backend: PoolBackend,
+  config: BackendConfig,
+  slowStart = hasSlowStart(backend),
+): void {
+  writeConfig(backend, config, slowStart);
 }

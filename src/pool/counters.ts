@@ -17,7 +17,9 @@ const DRAINING = 4;
 const TRIALS = 5;
 /** A Float64 in words 6 and 7: when the ejection ends, in milliseconds of the monotonic clock. */
 const EJECTED_UNTIL = 6;
-const SHARED_WORDS = 8;
+/** A Float64 in words 8 and 9: the part of its weight that the backend has during its slow start; 0: all of it. */
+const WEIGHT_PART = 8;
+const SHARED_WORDS = 10;
 
 /** Int32 words per worker. */
 const IN_FLIGHT = 0;
@@ -179,6 +181,16 @@ export class Counters {
     this.changeEjection(row, trial, EJECTION_TRIAL_OPEN);
   }
 
+  /** Of the backend's weight, above 0; 1 unless it is in its slow start. */
+  weightPart(row: number): number {
+    // 0 in a row that nobody has written to.
+    return this.#floats[(this.#row(row) + WEIGHT_PART) >> 1] || 1;
+  }
+
+  setWeightPart(row: number, part: number): void {
+    this.#floats[(this.#row(row) + WEIGHT_PART) >> 1] = part;
+  }
+
   draining(row: number): boolean {
     return Atomics.load(this.#cells, this.#row(row) + DRAINING) !== 0;
   }
@@ -226,6 +238,7 @@ export class Counters {
     for (const field of [PROBE, EJECTION, CONSECUTIVE_FAILURES, DRAINING]) {
       Atomics.store(this.#cells, start + field, 0);
     }
+    this.setWeightPart(row, 1);
   }
 
   /** Gives back what a dead worker held. Its totals stay. A trial that it had taken is open again. */

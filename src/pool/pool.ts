@@ -7,6 +7,8 @@ export class Pool {
   readonly name: string;
   readonly config: PoolConfig;
   readonly backends: readonly PoolBackend[];
+  /** Those that are no backups; the same list when none is one. Never empty. */
+  readonly primaries: readonly PoolBackend[];
   readonly counters: Counters;
 
   /**
@@ -17,7 +19,8 @@ export class Pool {
     config: PoolConfig,
     counters: Counters,
     rows: readonly number[],
-    make = (backend: BackendConfig, row: number) => new PoolBackend(backend, counters, row),
+    make = (backend: BackendConfig, row: number) =>
+      new PoolBackend(backend, counters, row, config.slowStart !== null),
   ) {
     if (rows.length !== config.backends.length) {
       throw new RangeError(
@@ -28,5 +31,8 @@ export class Pool {
     this.config = config;
     this.counters = counters;
     this.backends = config.backends.map((backend, index) => make(backend, rows[index] ?? 0));
+    const primaries = this.backends.filter((_, index) => !config.backends[index]?.backup);
+    const all = primaries.length === 0 || primaries.length === this.backends.length;
+    this.primaries = all ? this.backends : primaries;
   }
 }

@@ -75,7 +75,6 @@ export class DecisionLog {
   #show(pool: string, kept: Kept): RecordedDecision {
     const { decision, weights, backends, request, read } = kept;
     const withheld = [...read.keys()].filter(isCredential);
-    const hasScores = decision.candidates.some(({ score }) => score !== null);
     return {
       at: new Date(kept.atMs).toISOString(),
       worker: this.#options.worker,
@@ -83,7 +82,7 @@ export class DecisionLog {
       traceId: kept.traceId,
       attempt: kept.attempt,
       strategy: kept.strategy,
-      decidedBy: kept.fallback ? "least-connections" : hasScores ? "score" : "pick",
+      decidedBy: decidedBy(kept),
       chosen: kept.chosen,
       fallback: kept.fallback,
       tie: decision.tie,
@@ -209,4 +208,10 @@ function shortened(decision: Decision, chosen: string): Decision {
   const candidates = [...first.slice(0, MOST_LISTED_EACH - rest.length), ...rest];
   const excluded = decision.excluded.slice(0, MOST_LISTED_EACH - candidates.length);
   return { ...decision, candidates, excluded };
+}
+
+function decidedBy({ decision, fallback }: Kept): RecordedDecision["decidedBy"] {
+  if (decision.affinity) return "affinity";
+  if (fallback) return "least-connections";
+  return decision.candidates.some(({ score }) => score !== null) ? "score" : "pick";
 }

@@ -1,5 +1,12 @@
 import type { PoolConfig } from "../config/config.ts";
-import { configOf, isGone, PoolBackend, reconfigure, rowOf } from "../pool/backend.ts";
+import {
+  configOf,
+  hasSlowStart,
+  isGone,
+  PoolBackend,
+  reconfigure,
+  rowOf,
+} from "../pool/backend.ts";
 import type { Counters } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import { BackendTransport } from "../transport/backend-transport.ts";
@@ -63,7 +70,7 @@ export class LiveBackends {
             const backend =
               found !== undefined && rowOf(found.backend) === row && !isGone(found.backend)
                 ? found.backend
-                : new PoolBackend(each, this.#options.counters, row);
+                : new PoolBackend(each, this.#options.counters, row, config.slowStart !== null);
             const transport =
               found?.backend === backend && sameSettings(found.settings, config)
                 ? found.transport
@@ -125,10 +132,12 @@ export class LiveBackends {
 /** Whether the pool's config changes a backend that was there before. */
 function takeChanges({ backends, config }: Pool): boolean {
   let changed = false;
+  const slowStart = config.slowStart !== null;
   for (const [index, backend] of backends.entries()) {
     const wanted = config.backends[index];
-    if (wanted === undefined || Bun.deepEquals(configOf(backend), wanted)) continue;
-    reconfigure(backend, wanted);
+    const same = hasSlowStart(backend) === slowStart && Bun.deepEquals(configOf(backend), wanted);
+    if (wanted === undefined || same) continue;
+    reconfigure(backend, wanted, slowStart);
     changed = true;
   }
   return changed;

@@ -18,6 +18,7 @@ import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
 import { version } from "../version.ts";
+import { AffinitySecret } from "./affinity-secret.ts";
 import { readDescriptors, roomForClients } from "./descriptors.ts";
 import { Explainer } from "./explainer.ts";
 import { gatherDecisions } from "./gathered-decisions.ts";
@@ -76,6 +77,7 @@ export class Master {
   readonly #versions = new StrategyVersions();
   /** Reloads and rollbacks, one at a time. */
   readonly #turns = new Turns();
+  readonly #affinitySecret: AffinitySecret;
   readonly #supervisors: PoolSupervisors;
   readonly #workers: WorkerGroup;
   readonly #watch: WorkerWatch;
@@ -123,6 +125,7 @@ export class Master {
         failures: this.#counters.failures(row),
       }),
     );
+    this.#affinitySecret = new AffinitySecret(log);
     this.#metrics = new MasterMetrics({
       regions: Array.from({ length: workers }, (_, column) => metrics(this.#memory.view, column)),
       wallClock: Date.now,
@@ -268,6 +271,7 @@ export class Master {
     this.#startEnded.resolve();
     this.#ready = true;
     this.#warnOfDescriptors();
+    this.#affinitySecret.warn(config.pools);
   }
 
   /** Config and strategies as they are now; asked for while one runs, it is made afterwards. Never rejects. */
@@ -362,6 +366,7 @@ export class Master {
       }),
     );
     this.#warnOfDescriptors();
+    this.#affinitySecret.warn(this.#running.config.pools);
     return notes;
   }
 
@@ -400,6 +405,7 @@ export class Master {
     if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
     // Until all have the new one, a worker that dies is replaced by one with the old.
     this.#files.keep([...strategiesOf(before), ...strategiesOf(loaded), ...this.#versions.kept]);
+    this.#supervisors.expect(config.pools, plan.rows);
     this.#changing = true;
     try {
       await this.#workers.apply(plan);
@@ -425,7 +431,7 @@ export class Master {
     const { pools, routes, trustedProxies, clientConnections, requestId, accessLog } = config;
     const served: ServedConfig = {
       listen,
-      pools,
+      pools: this.#affinitySecret.provide(pools),
       routes,
       trustedProxies,
       clientConnections,

@@ -18,6 +18,7 @@ export function statusOf(
   return {
     name,
     queued: 0,
+    affinity: supervisor.config.affinity?.cookie ?? null,
     strategy: {
       ...description,
       quarantined: seen.some(({ quarantined }) => quarantined),

@@ -1,6 +1,7 @@
 import type { BackendFacts } from "../admin/explanation.ts";
 import type { BackendStatus } from "../admin/facts.ts";
 import { type EjectionChange, PoolEjection } from "../balance/ejection.ts";
+import { slowDown } from "../balance/slow-start.ts";
 import type { PoolConfig } from "../config/config.ts";
 import { createProbe, type Probe } from "../health/probe.ts";
 import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts";
@@ -11,6 +12,7 @@ import { type Counters, EJECTION_NONE, EJECTION_ON, PROBE_UNKNOWN } from "../poo
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import type { EjectionReason } from "../telemetry/metrics/master-metrics.ts";
+import { SlowStartWatch } from "./slow-start-watch.ts";
 import { TransitionLog } from "./transition-log.ts";
 
 /** Who counts what becomes of backends. */
@@ -38,6 +40,7 @@ export interface PoolSupervisorOptions {
 export class PoolSupervisor {
   readonly #options: PoolSupervisorOptions;
   readonly #log: TransitionLog;
+  readonly #slowStart: SlowStartWatch;
   #pool: Pool;
   #prober: PoolProber | null;
   #ejection: PoolEjection | null;
@@ -46,16 +49,22 @@ export class PoolSupervisor {
   #started = false;
 
   constructor(options: PoolSupervisorOptions) {
-    const { pool, rows, counters, now, log } = options;
+    const { pool, rows, counters, now, schedule, log } = options;
     this.#options = options;
     this.#log = new TransitionLog(log, now);
     this.#pool = new Pool(pool, counters, rows);
     this.#prober = this.#createProber(pool, rows);
     this.#ejection = this.#createEjection(pool, rows, null);
+    this.#slowStart = new SlowStartWatch({ counters, now, schedule });
+    this.#slowStart.update({ config: pool.slowStart, rows, joined: new Set() });
   }
 
   get name(): string {
     return this.#pool.name;
+  }
+
+  get config(): PoolConfig {
+    return this.#pool.config;
   }
 
   /** What an earlier supervisor ejected comes back at its time here. */
@@ -65,12 +74,18 @@ export class PoolSupervisor {
     this.#schedule();
   }
 
+  /** A reload is about to give the pool these backends. */
+  expect({ slowStart }: PoolConfig, rows: readonly number[]): void {
+    if (slowStart !== null) slowDown(slowStart, this.#options.counters, this.#joinedOf(rows));
+  }
+
   /**
    * A reload gave the pool another config, which is in force. What is known of backends that stay
    * holds on, as far as somebody still watches over it.
    */
   update(pool: PoolConfig, rows: readonly number[]): void {
     const before = this.#pool.config;
+    const joined = this.#joinedOf(rows);
     this.#pool = new Pool(pool, this.#options.counters, rows);
     // A reload that was under way when the stop came.
     if (this.#stopped) return;
@@ -84,12 +99,14 @@ export class PoolSupervisor {
     }
     this.#ejection = this.#createEjection(pool, rows, this.#ejection);
     if (this.#ejection === null) this.#forgetEjections();
+    this.#slowStart.update({ config: pool.slowStart, rows, joined });
     this.#schedule();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#prober?.stop();
+    this.#slowStart.stop();
     this.#cancelTimer();
   }
 
@@ -111,6 +128,7 @@ export class PoolSupervisor {
     if (backend === undefined) return null;
     if (backend.draining !== draining) {
       counters.setDraining(rowOf(backend), draining);
+      this.#slowStart.changed();
       log.info(draining ? "backend is draining" : "backend is taken back", {
         pool: this.name,
         backend: id,
@@ -152,7 +170,9 @@ export class PoolSupervisor {
     return {
       id: backend.id,
       url: backend.url,
-      weight: backend.weight,
+      weight: configOf(backend).weight,
+      effectiveWeight: backend.weight,
+      backup: configOf(backend).backup,
       labels: backend.labels,
       health: backend.health,
       ejectedUntil: counters.ejection(row) === EJECTION_ON ? this.#ejectedUntil(row) : null,
@@ -220,6 +240,7 @@ export class PoolSupervisor {
   #probed({ row, good, reason, startedAtMs, from, to }: ProbeReport): void {
     const { log, tellWorkers } = this.#options;
     if (from !== to) {
+      this.#slowStart.changed();
       const backend = this.#idOf(row);
       const fields = { pool: this.name, from, to, reason };
       if (to === "unhealthy") this.#log.write("warn", "backend is down", backend, fields);
@@ -235,6 +256,7 @@ export class PoolSupervisor {
   /** `reason`: of the ejections among them. */
   #changed(changes: readonly EjectionChange[], reason: EjectionReason | null = null): void {
     const { now, counters, events } = this.#options;
+    if (changes.length > 0) this.#slowStart.changed();
     for (const { row, to, untilMs } of changes) {
       const backend = this.#idOf(row);
       const fields = { pool: this.name };
@@ -261,6 +283,11 @@ export class PoolSupervisor {
     this.#cancelTimer = this.#options.schedule(waitMs, () => {
       if (this.#ejection !== null) this.#changed(this.#ejection.advance());
     });
+  }
+
+  #joinedOf(rows: readonly number[]): ReadonlySet<number> {
+    const known = new Set(this.#pool.backends.map(rowOf));
+    return new Set(rows.filter((row) => !known.has(row)));
   }
 
   #idOf(row: number): string {

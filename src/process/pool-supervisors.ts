@@ -20,6 +20,14 @@ export class PoolSupervisors {
     return this.#all;
   }
 
+  /** These pools are about to be in force. */
+  expect(pools: readonly PoolConfig[], rows: Rows): void {
+    for (const supervisor of this.#all) {
+      const pool = pools.find(({ name }) => name === supervisor.name);
+      if (pool !== undefined) supervisor.expect(pool, rows[pool.name] ?? []);
+    }
+  }
+
   /** These pools are in force now. `rows`: by pool, in the order of its backends. */
   update(pools: readonly PoolConfig[], rows: Rows): void {
     const before = new Map(this.#all.map((supervisor) => [supervisor.name, supervisor]));

@@ -67,6 +67,7 @@ export class StrategyFork {
       request: this.#request,
       attempt: 1,
       tried: new Set(),
+      session: null,
       now: null,
       wantsDecision,
     });

@@ -4,6 +4,7 @@ import type { Logger } from "../log.ts";
 import { rowOf } from "../pool/backend.ts";
 import type { Pool } from "../pool/pool.ts";
 import { openSharedMemory } from "../pool/shared-memory.ts";
+import { Affinity } from "../proxy/affinity.ts";
 import type { AttemptLoopContext } from "../proxy/attempt-loop.ts";
 import type { Handler } from "../proxy/front.ts";
 import { createTrust } from "../proxy/client-address.ts";
@@ -286,7 +287,11 @@ export class Worker {
       plan.shadow === undefined || pool.config.shadow.length === 0
         ? null
         : this.#feeds.feedOf(pool.name, plan.shadow);
-    return new ServingPool(pool, host, backends.transports, reports, now, old, decisions, shadow);
+    return new ServingPool(pool, host, backends.transports, reports, now, old, {
+      affinity: affinityOf(pool),
+      decisions,
+      shadow,
+    });
   }
 
   #createHandler(
@@ -370,6 +375,14 @@ export class Worker {
       pools: Object.fromEntries(pools),
     };
   }
+}
+
+/** Its secret is in the plan, which is the same for all workers. */
+function affinityOf(pool: Pool): Affinity | null {
+  const { affinity } = pool.config;
+  if (affinity === null) return null;
+  if (affinity.secret === null) throw new Error(`the plan has no secret for pool ${pool.name}`);
+  return new Affinity(pool, affinity, affinity.secret, Date.now);
 }
 
 function sameObjects(one: readonly object[], two: readonly object[]): boolean {

@@ -12,6 +12,8 @@ export interface AnswerOptions {
   readonly run: AttemptRun;
   readonly response: BackendResponse;
   readonly config: PoolConfig;
+  /** Of the client's session, besides the backend's own; null: none. */
+  readonly setCookie: string | null;
   readonly now: () => number;
   /** Why the whole request has ended, whatever the backend may say; null while it goes on. */
   readonly ended: () => ProxyError | null;
@@ -79,9 +81,10 @@ export class Answer {
   }
 
   #begin(): FrontAnswer {
-    const { response, config, now, ended } = this.#options;
+    const { response, config, setCookie, now, ended } = this.#options;
     const { status, reason, body } = response;
     const headers = responseHeaders(response.headers, config.headers.response);
+    if (setCookie !== null) headers.push(["set-cookie", setCookie]);
     const idleMs = isEventStream(response.headers) ? null : config.timeouts.idleMs;
     const over = ended();
     if (over !== null) throw over;

@@ -11,7 +11,7 @@ import type { ShadowedAttempt } from "./shadow-feed.ts";
 export function attemptFacts(
   { pool, host, config }: ServingPool,
   { info, forwarding }: { readonly info: RequestInfo; readonly forwarding: Forwarding },
-  { backend, candidates, fallback, pickMs, decision }: Placement,
+  { backend, candidates, fallback, affinity, pickMs, decision }: Placement,
   { number, retryReason }: { readonly number: number; readonly retryReason: RetryReason | null },
 ): AttemptFacts {
   return {
@@ -23,6 +23,7 @@ export function attemptFacts(
     candidates,
     inFlight: backend.inFlight - 1,
     fallback,
+    affinity,
     pickMs,
     decision,
     target: forwarding.target,

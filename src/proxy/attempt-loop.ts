@@ -13,10 +13,11 @@ import type { RequestInfo } from "../plugin.ts";
 import type { PoolBackend } from "../pool/backend.ts";
 import type { BackendResponse, Exchange } from "../transport/exchange.ts";
 import { TransportError } from "../transport/transport-error.ts";
+import type { Session } from "./affinity.ts";
 import { Answer } from "./answer.ts";
 import { AttemptRun } from "./attempt.ts";
 import { attemptFacts, shadowedAttempt } from "./attempt-facts.ts";
-import type { Forwarding } from "./forwarding.ts";
+import { cameByTls, type Forwarding } from "./forwarding.ts";
 import type { FrontAnswer, FrontRequest } from "./front.ts";
 import type { HeaderReads } from "./header-reads.ts";
 import type { ObservedAttempt, ObservedRequest, RetryReason } from "./observer.ts";
@@ -55,6 +56,8 @@ export class AttemptLoop {
   readonly #serving: ServingPool;
   readonly #request: ForwardedRequest;
   readonly #body: RequestBody | null;
+  /** As the client's cookie has it. */
+  readonly #session: Session | null;
   readonly #tried = new Set<PoolBackend>();
   /** Of all attempts, for the strategy; failures to connect included. */
   #number = 0;
@@ -75,7 +78,8 @@ export class AttemptLoop {
     this.#context = context;
     this.#serving = serving;
     this.#request = request;
-    const { body } = request.front;
+    const { body, headers } = request.front;
+    this.#session = serving.affinity?.sessionOf(headers.get("cookie")) ?? null;
     const { maxBytes } = serving.config.body;
     this.#body = body === null ? null : new RequestBody(body, maxBytes);
   }
@@ -162,6 +166,7 @@ export class AttemptLoop {
       request: info,
       attempt: number,
       tried: this.#tried,
+      session: this.#session?.backend ?? null,
       now: observed === null ? null : now,
       wantsDecision,
     });
@@ -186,11 +191,13 @@ export class AttemptLoop {
       host,
       now,
       observed: watched,
-      sampled: shadow?.takes()
-        ? shadow.attemptStarting(
-            shadowedAttempt(this.#serving, this.#request, placed, { id, number }),
-          )
-        : null,
+      // A strategy is not asked about sessions, and neither is its shadow.
+      sampled:
+        shadow !== null && !placed.affinity && shadow.takes()
+          ? shadow.attemptStarting(
+              shadowedAttempt(this.#serving, this.#request, placed, { id, number }),
+            )
+          : null,
     });
   }
 
@@ -299,11 +306,20 @@ export class AttemptLoop {
       run,
       response,
       config: this.#serving.config,
+      setCookie: this.#sessionField(run.backend),
       now: this.#context.now,
       ended: () => this.#ended,
       onUnwanted: () => this.#end(clientGone()),
       onEnd: this.#answered,
     });
+  }
+
+  /** For an answer of this backend. */
+  #sessionField(backend: PoolBackend): string | null {
+    const { affinity } = this.#serving;
+    if (affinity === null) return null;
+    const { front, forwarding } = this.#request;
+    return affinity.fieldFor(backend, this.#session, cameByTls(front, forwarding.trusted));
   }
 
   readonly #answered = (answer: Answer, failure: ProxyError | null): void => {

@@ -68,6 +68,19 @@ export function forwardingFields(
   return fields;
 }
 
+/** Whether the client's own connection is encrypted, as far as we or a trusted proxy in front of us can tell. */
+export function cameByTls(
+  { scheme, headers }: Pick<FrontRequest, "scheme" | "headers">,
+  trusted: boolean,
+): boolean {
+  if (scheme === "https" || !trusted) return scheme === "https";
+  // The first one is nearest to the client.
+  const [proto = ""] = (headers.get("x-forwarded-proto") ?? "").split(",");
+  if (proto.trim() !== "") return proto.trim().toLowerCase() === "https";
+  const [nearest = ""] = (headers.get("forwarded") ?? "").split(",");
+  return /(?:^|[;\s])proto="?https"?\s*(?:;|$)/i.test(nearest);
+}
+
 /** RFC 7239, section 4. */
 function forwardedElement(peerAddress: string, host: string, scheme: string): string {
   const node = peerAddress === "" ? "unknown" : peerAddress;

@@ -69,6 +69,8 @@ export interface AttemptFacts {
   readonly inFlight: number;
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
+  /** The client's session is at this backend: the strategy was not asked. */
+  readonly affinity: boolean;
   /** Milliseconds that the strategy took to pick. */
   readonly pickMs: number;
   /** Null unless it is wanted. */

@@ -7,6 +7,14 @@ import type { StrategyHost } from "../strategy/host.ts";
 import type { DecisionSink } from "./decision-sink.ts";
 import type { Transport } from "../transport/exchange.ts";
 import type { ShadowFeed } from "./shadow-feed.ts";
+import type { Affinity } from "./affinity.ts";
+
+/** What most pools do without: null, or left out. */
+export interface ServingPoolExtras {
+  readonly affinity?: Affinity | null;
+  readonly decisions?: DecisionSink | null;
+  readonly shadow?: ShadowFeed | null;
+}
 
 /** One pool as this worker serves it: live state, strategy instance and connections. */
 export class ServingPool {
@@ -19,6 +27,8 @@ export class ServingPool {
   readonly decisions: DecisionSink | null;
   /** Null: nobody wants to be shown what is placed. */
   readonly shadow: ShadowFeed | null;
+  /** Null: no sticky sessions. */
+  readonly affinity: Affinity | null;
   readonly #transports: ReadonlyMap<PoolBackend, Transport>;
 
   /** `before`: the same pool in the plan before; what it has spent of the retry budget stays spent. */
@@ -29,13 +39,13 @@ export class ServingPool {
     reports: SettlementReports,
     now: () => number,
     before?: ServingPool,
-    decisions: DecisionSink | null = null,
-    shadow: ShadowFeed | null = null,
+    { affinity = null, decisions = null, shadow = null }: ServingPoolExtras = {},
   ) {
     this.decisions = decisions;
     this.pool = pool;
     this.host = host;
     this.shadow = shadow;
+    this.affinity = affinity;
     this.#transports = transports;
     const { retry } = pool.config;
     const kept = retry !== null && retry.budget === before?.config.retry?.budget;

@@ -86,6 +86,7 @@ function configOf(row: number): BackendConfig {
     weight: 1,
     labels: {},
     maxInFlight: null,
+    backup: false,
   };
 }
 

@@ -257,6 +257,7 @@ export class Rehearsal {
         weight,
         labels: {},
         maxInFlight: null,
+        backup: false,
       };
       return new PoolBackend(config, this.counters, row);
     });

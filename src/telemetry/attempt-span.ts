@@ -7,6 +7,7 @@ import type {
 } from "../proxy/observer.ts";
 import { type AttemptNotes, MAX_NOTES, type NoteValue } from "../strategy/attempt-notes.ts";
 import {
+  AFFINITY,
   BACKEND_IN_FLIGHT,
   CANDIDATES,
   CONNECT_DURATION_MS,
@@ -115,8 +116,9 @@ export function describeAttempt(
   span.add(BACKEND_IN_FLIGHT, facts.inFlight);
   span.add(CANDIDATES, facts.candidates);
   span.add(FALLBACK, facts.fallback);
+  if (facts.affinity) span.add(AFFINITY, true);
   // Tenths are as fine as the clock is.
-  span.add(PICK_DURATION_US, Math.round(facts.pickMs * 10_000) / 10);
+  else span.add(PICK_DURATION_US, Math.round(facts.pickMs * 10_000) / 10);
   if (facts.number > 1) span.add(HTTP_REQUEST_RESEND_COUNT, facts.number - 1);
   if (facts.retryReason !== null) span.add(RETRY_REASON, facts.retryReason);
   if (facts.decision !== null) span.add(EJECTED_COUNT, facts.decision.ejected);

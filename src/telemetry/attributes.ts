@@ -36,6 +36,8 @@ export const STRATEGY_VERSION = "leastwise.strategy.version";
 export const CANDIDATES = "leastwise.candidates";
 /** True when least connections answered because the strategy could not. */
 export const FALLBACK = "leastwise.fallback";
+/** True when the client's session is at that backend, so that the strategy was not asked; else absent. */
+export const AFFINITY = "leastwise.affinity";
 export const CONNECT_DURATION_MS = "leastwise.connect.duration_ms";
 
 /** Event: a new connection to the backend was made for this attempt. */
@@ -64,7 +66,7 @@ export const DECISION_IN_FLIGHT = "leastwise.decision.in_flight";
 export const DECISION_SCORES = "leastwise.decision.scores";
 /** Instead of the scores, in words: why there are none. */
 export const DECISION_NO_SCORES = "leastwise.decision.no_scores";
-/** `id reason` of each backend that was no candidate: `down`, `ejected`, `draining`, `full` or `tried`. */
+/** `id reason` of each backend that was no candidate: `down`, `ejected`, `draining`, `full`, `tried` or `backup`. */
 export const DECISION_EXCLUDED = "leastwise.decision.excluded";
 /** More than one candidate had the lowest score. */
 export const DECISION_TIE = "leastwise.decision.tie";

@@ -13,6 +13,8 @@ import {
 
 /** Of a list; a pool of a thousand backends must not make spans of a hundred kilobytes. */
 const MAX_LISTED = 64;
+const BY_PICK = "pick decides, no scores";
+const BY_AFFINITY = "the client's session decides, no scores";
 
 /**
  * Lists side by side, the best candidate first: viewers show an attribute's list as one line, and
@@ -40,7 +42,7 @@ export function decisionAttributes(decision: Decision): Attributes {
     [DECISION_FAIL_OPEN]: decision.failOpen,
   };
   if (hasScores) attributes[DECISION_SCORES] = scores;
-  else attributes[DECISION_NO_SCORES] = "pick decides, no scores";
+  else attributes[DECISION_NO_SCORES] = decision.affinity ? BY_AFFINITY : BY_PICK;
   const leftOut = candidates.length - listed + Math.max(0, excluded.length - MAX_LISTED);
   if (leftOut > 0) attributes[DECISION_LEFT_OUT] = leftOut;
   return attributes;

@@ -3,6 +3,7 @@ import type { PoolConfig, RouteConfig, TrustedProxy } from "../../src/config/con
 import type { Strategy, StrategyEnv } from "../../src/plugin.ts";
 import type { Counters } from "../../src/pool/counters.ts";
 import { Pool } from "../../src/pool/pool.ts";
+import { Affinity } from "../../src/proxy/affinity.ts";
 import type { FrontAnswer, FrontRequest } from "../../src/proxy/front.ts";
 import { createHandler } from "../../src/proxy/handler.ts";
 import { ServingPool } from "../../src/proxy/serving-pool.ts";
@@ -62,6 +63,7 @@ export function handlerBench(
     previous: null,
   });
   let exchanges = 0;
+  const { affinity } = config;
   const transport = new ScriptedTransport((exchange) => script(exchange, exchanges++));
   const serving = new ServingPool(
     pool,
@@ -69,6 +71,8 @@ export function handlerBench(
     new Map(pool.backends.map((backend) => [backend, transport])),
     { onFailing() {}, onTrialEnded() {} },
     now,
+    undefined,
+    affinity === null ? {} : { affinity: new Affinity(pool, affinity, affinity.secret ?? "", now) },
   );
   const facts = new RecordedFacts();
   facts.wantsDecision = options.wantsDecision ?? true;

@@ -52,6 +52,7 @@ export function attemptFacts(facts: Partial<AttemptFacts> = {}): AttemptFacts {
     candidates: 3,
     inFlight: 7,
     fallback: false,
+    affinity: false,
     pickMs: 0.25,
     decision: null,
     target: "/cart",

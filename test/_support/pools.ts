@@ -16,6 +16,7 @@ export function backendConfig(id: string, change: Partial<BackendConfig> = {}): 
     weight: 1,
     labels: {},
     maxInFlight: null,
+    backup: false,
     ...change,
   };
 }
@@ -37,6 +38,8 @@ export function poolConfig(
     body: { maxBytes: 1 << 30 },
     hostHeader: "preserve",
     headers: { request: NO_HEADER_RULES, response: NO_HEADER_RULES },
+    affinity: null,
+    slowStart: null,
     ...change,
   };
 }

@@ -54,6 +54,7 @@ export interface WorkerView {
 
 export interface PoolView {
   readonly name: string;
+  readonly affinity: string | null;
   readonly strategy: {
     name: string;
     source: string;
@@ -64,6 +65,9 @@ export interface PoolView {
   readonly backends: readonly {
     id: string;
     url: string;
+    weight: number;
+    effectiveWeight: number;
+    backup: boolean;
     health: string;
     ejectedUntil: string | null;
     draining: boolean;

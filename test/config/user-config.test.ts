@@ -33,7 +33,14 @@ test("what the type allows, written out in full, the schema accepts", () => {
       web: {
         backends: [
           "http://10.0.0.1:3000",
-          { url: "unix:/run/b.sock", id: "b", weight: 2, labels: { zone: "b" }, maxInFlight: 100 },
+          {
+            url: "unix:/run/b.sock",
+            id: "b",
+            weight: 2,
+            labels: { zone: "b" },
+            maxInFlight: 100,
+            backup: true,
+          },
         ],
         strategy: { use: "round-robin", options: { any: ["thing"] } },
         shadow: ["./candidate.ts", { use: "p2c", options: { choices: 2 } }],
@@ -61,6 +68,8 @@ test("what the type allows, written out in full, the schema accepts", () => {
           request: { set: { "x-a": "1" }, add: { "X-B": "" }, remove: ["x-c"] },
           response: { set: { "x-a": "1" }, add: { "X-B": "2" }, remove: ["Server"] },
         },
+        affinity: { cookie: "session", ttl: "1m", secret: "0123456789abcdef" },
+        slowStart: { window: "10s", minWeight: 0.5, aggression: 2 },
       },
       off: { backends: ["http://10.0.0.2"], health: false, ejection: false, retry: false },
     },

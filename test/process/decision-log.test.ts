@@ -43,6 +43,7 @@ function take(
     among: [backend],
     failOpen: false,
     fallback: false,
+    affinity: false,
     pickMs: 0,
     decision,
     notes: null,
@@ -55,6 +56,13 @@ function take(
 const ALL = { pool: null, traceId: null, limit: 1000 };
 
 describe("a worker's log of decisions", () => {
+  test("tells what a session decided from what the strategy picked", () => {
+    const pool = poolOf(2);
+    take(pool, 0);
+    take(pool, 1, { affinity: true });
+    expect(log.read(ALL).map(({ decidedBy }) => decidedBy)).toEqual(["affinity", "pick"]);
+  });
+
   test("wants a few each second, whoever else wants some", () => {
     const pool = poolOf(2);
     const wanted = (): number => {

@@ -73,6 +73,14 @@ describe("the decision", () => {
     });
   });
 
+  test("by a session says that the strategy was not asked", () => {
+    const candidates = DECISION.candidates.map((candidate) => ({ ...candidate, score: null }));
+    const { events } = attemptWith({ decision: { ...DECISION, candidates, affinity: true } });
+    expect(events[0]?.attributes).toMatchObject({
+      "leastwise.decision.no_scores": "the client's session decides, no scores",
+    });
+  });
+
   test("of a very large pool shows the best and says how many it left out", () => {
     const candidates = Array.from({ length: 1000 }, (_, index) => ({
       id: `b${index}`,
@@ -151,5 +159,19 @@ describe("what the strategy says", () => {
     diag.disable();
     expect(complaints).toEqual([]);
     expect(spanOf(SpanKind.CLIENT).attributes).not.toContainKey("leastwise.plugin.late");
+  });
+});
+
+describe("who chose the backend", () => {
+  test("was the client's session: the span says so, and nothing of how long a strategy took", () => {
+    const { attributes } = attemptWith({ affinity: true, pickMs: 0 });
+    expect(attributes["leastwise.affinity"]).toBe(true);
+    expect(attributes).not.toContainKey("leastwise.pick.duration_us");
+  });
+
+  test("was the strategy: the span says how long it took, and nothing of a session", () => {
+    const { attributes } = attemptWith({});
+    expect(attributes["leastwise.pick.duration_us"]).toBe(250);
+    expect(attributes).not.toContainKey("leastwise.affinity");
   });
 });

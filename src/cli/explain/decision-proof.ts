@@ -29,6 +29,9 @@ export async function proveDecision(
   if (decision.fallback) {
     throw new RuntimeError(`least connections made this decision, because ${by.name} could not`);
   }
+  if (decision.decidedBy === "affinity") {
+    throw new RuntimeError(`${by.name} was not asked: the client's session is at ${chosen}`);
+  }
   if (leftOut > 0) {
     throw new RuntimeError(`the pool is too large: ${leftOut} of its backends are not kept`);
   }

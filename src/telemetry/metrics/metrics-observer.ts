@@ -82,7 +82,7 @@ class CountedRequest implements ObservedRequest {
     const pool = this.#series.pool(facts.pool);
     if (facts.retryReason !== null) pool.retries(facts.retryReason).add(1);
     const strategy = pool.strategy(facts.strategy.name);
-    strategy.picks.record(facts.pickMs / 1000, span);
+    if (!facts.affinity) strategy.picks.record(facts.pickMs / 1000, span);
     if (facts.fallback) strategy.fallbacks.add(1);
     const backend = this.#series.backend(facts.pool, facts.backend);
     return new CountedAttempt(backend, this.#now, this.#method, span);

@@ -65,6 +65,8 @@ function backend(id: string, change: Partial<BackendStatus> = {}): BackendStatus
     id,
     url: `http://${id}`,
     weight: 1,
+    effectiveWeight: 1,
+    backup: false,
     labels: {},
     health: "healthy",
     ejectedUntil: null,

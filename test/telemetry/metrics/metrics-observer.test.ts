@@ -89,6 +89,15 @@ test("a request and its attempt are counted with their durations, names and noth
   });
 });
 
+test("an attempt that the client's session has placed is no pick of the strategy's", () => {
+  const PICKS = "leastwise.pick.duration{leastwise.pool=web,leastwise.strategy=least-connections}";
+  const request = started();
+  request.attemptStarting(attemptFacts({ backend: A, affinity: true }))?.ended(DONE);
+  expect(counted()).toMatchObject({ [PICKS]: { sum: 0, count: 0 } });
+  request.attemptStarting(attemptFacts({ backend: A }))?.ended(DONE);
+  expect(counted()).toMatchObject({ [PICKS]: { count: 1 }, [CLIENT]: { count: 2 } });
+});
+
 test("a request under way is active until it has ended, once", () => {
   const active = "http.server.active_requests{http.request.method=POST,url.scheme=http}";
   const request = started({ method: "POST" });
