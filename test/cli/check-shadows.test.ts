@@ -36,7 +36,7 @@ test("all their mistakes are told at once, each at its place", async () => {
   const { exitCode, stdout, stderr } = await folder.run(["check"]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
   expect(stderr).toContain(`${folder.path}/broken.ts: apiVersion is 9, but`);
-  expect(stderr).toContain("pools.web.shadow[1].use: p2c rejects its options");
+  expect(stderr).toContain("pools.web.shadow[1].options: p2c rejects its options");
   expect(stderr).toContain('pools.web.shadow[2]: found "./gone.ts", but there is no such file');
   expect(stderr).toContain('pools.web.shadow[3]: found "p3c", allowed least-connections,');
   expect(stderr).toContain('did you mean "p2c"?');

@@ -27,9 +27,10 @@ describe("a backend that fails at once", () => {
 
   test("would get most of it without ejection, which is why ejection is on by default", async () => {
     const bad = backend(() => ({ status: 500, body: "no" }));
+    // Long beside what the machine itself takes for a request, also when it is busy.
     const good = [
-      backend(() => ({ delayMs: 5, body: "ok" })),
-      backend(() => ({ delayMs: 5, body: "ok" })),
+      backend(() => ({ delayMs: 50, body: "ok" })),
+      backend(() => ({ delayMs: 50, body: "ok" })),
     ];
     const front = await proxy({
       config: {

@@ -81,7 +81,7 @@ describe("a built-in strategy", () => {
   test("takes no options", async () => {
     const module = { kind: "built-in", name: "random" } as const;
     expect(await problemsOf(evaluateStrategy(module, { seed: 1 }))).toEqual([
-      'random: random takes no options, found {"seed":1}',
+      'random.options: random takes no options, found {"seed":1}',
     ]);
   });
 });
