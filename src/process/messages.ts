@@ -122,6 +122,8 @@ export type FromWorker =
   | { readonly type: "committed"; readonly generation: number }
   /** Of a worker that stops: nobody can connect to it any more. */
   | { readonly type: "closed" }
+  /** It ends now, and no strategy is to blame. */
+  | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "failing"; readonly row: number }
   | {
       readonly type: "trial";
@@ -164,6 +166,7 @@ const SHAPES: Readonly<Record<Type, (fields: Fields) => boolean>> = {
   prepared: ({ generation }) => isCount(generation),
   committed: ({ generation }) => isCount(generation),
   closed: () => true,
+  failed: ({ reason }) => typeof reason === "string",
   refused: ({ generation, problems, atRunTime }) =>
     isCount(generation) &&
     typeof atRunTime === "boolean" &&

@@ -299,6 +299,9 @@ export class WorkerHandle {
       case "closed":
         this.#closed.resolve();
         break;
+      case "failed":
+        this.#endedFor ??= `failed: ${message.reason}`;
+        break;
       case "report":
         this.#reports.get(message.id)?.(message.report);
         break;

@@ -68,6 +68,7 @@ export function runWorker(log: Logger, version: string): void {
     log.error("the worker failed", {
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
+    tell({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
     process.exit(1);
   };
   // Messages are handled one after the other: a plan must not overtake the setup.

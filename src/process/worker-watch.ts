@@ -106,7 +106,8 @@ export class WorkerWatch {
     const cause = this.#causes.get(worker);
     if (call === null) {
       // Before its first beat it holds no strategy.
-      const exited = reason.startsWith(EXITED) && !worker.isToEnd && beats > 0;
+      const ownWord = worker.endedFor !== null;
+      const exited = reason.startsWith(EXITED) && !worker.isToEnd && !ownWord && beats > 0;
       if (exited) {
         const fields = { worker: index, pid, reason, hint: BETWEEN_CALLS };
         log.error("a worker exited, and nobody had told it to", fields);

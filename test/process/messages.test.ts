@@ -116,6 +116,7 @@ describe("what a strategy may send in its place", () => {
     },
     { type: "answer", id: 1, answer: { about: "instance", instance: { ...instance, bytes: [1] } } },
     { type: "pong", id: "1" },
+    { type: "failed" },
     { type: "exports", worker: 1, report: null },
     {
       type: "exports",

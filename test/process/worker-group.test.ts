@@ -526,6 +526,18 @@ describe("a worker that does not answer its plan", () => {
     expect(String(await failed)).toMatch(because);
   });
 
+  test("because it failed is what the plan is refused with, in its own words", async () => {
+    const running = await stage.started();
+    workers.answer = (message, worker) => {
+      if (message.type !== "prepare" || worker.pid !== 1) return obey(message);
+      queueMicrotask(() => worker.end("exit code 1"));
+      return { type: "failed", reason: "no such folder" };
+    };
+    const failed = running.apply(plan(2)).catch((error: unknown) => error);
+    await clock.pass(100);
+    expect(String(await failed)).toContain("it failed: no such folder");
+  });
+
   test("has its time for each pool", async () => {
     const running = await stage.started(1);
     workers.answer = (message) => (message.type === "prepare" ? null : obey(message));

@@ -216,6 +216,18 @@ describe("a worker that exits between calls, and was not told to", () => {
     expect(sealed).toEqual([web?.number, admin?.number, api?.number] as number[]);
   });
 
+  test("counts against nobody when the worker said itself that it failed", () => {
+    strategies = { web: file("abc") };
+    watch.conditionsOf({ ...PLAN, strategies });
+    for (let time = 0; time < 2; time++) {
+      worker = { ...newWorker(), endedFor: "failed: no such folder" };
+      pulse.beat();
+      watch.ended(worker, "exit code 1");
+    }
+    expect(sealed).toEqual([]);
+    expect(log.lines).toEqual([]);
+  });
+
   test("counts against nobody when it held older versions: their timers go on", () => {
     strategies = { web: file("abc") };
     superseded = 1;
