@@ -111,10 +111,16 @@ function compare(before: ExplainedPick, after: ExplainedPick): string {
     const ids = [...new Set([...Object.keys(was), ...Object.keys(is)])].toSorted();
     return `of 1,000 picks: ${ids.map((id) => `${id} ${was[id] ?? 0} -> ${is[id] ?? 0}`).join(", ")}`;
   }
-  const isSame = before.chosen === after.chosen && before.shares === after.shares;
-  return isSame
-    ? `nothing would change: ${whoIn(before)}`
-    : `${whoIn(after)} would get it instead of ${whoIn(before)}`;
+  if (before.chosen !== after.chosen || isSpread(before) || isSpread(after)) {
+    return `${whoIn(after)} would get it instead of ${whoIn(before)}`;
+  }
+  if (before.shares === after.shares) return `nothing would change: ${whoIn(before)}`;
+  const [was, is] = before.shares === null ? ["always", "most often"] : ["most often", "always"];
+  return `${after.chosen ?? "nobody"} would get it ${is} instead of ${was}`;
+}
+
+function isSpread({ shares }: ExplainedPick): boolean {
+  return shares !== null && isEven(shares);
 }
 
 function whoIn({ chosen, shares }: ExplainedPick): string {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { renderShown, type ShownPick } from "../../../src/cli/explain/report.ts";
+import type { ExplainAnswer, ExplainedPick } from "../../../src/admin/explanation.ts";
+import { renderAnswer, renderShown, type ShownPick } from "../../../src/cli/explain/report.ts";
 
 function pick(change: Partial<ShownPick>): ShownPick {
   return {
@@ -48,4 +49,24 @@ test("whoever gets most of the picks is marked, unless several get as many", () 
   expect(most).toMatch(/\nb .* 700 +<- most often\na .* 300$/);
   const even = renderShown(pick({ candidates, shares: { a: 500, b: 500 } }));
   expect(even).not.toContain("<-");
+});
+
+test.each([
+  [{ a: 300, b: 700 }, null, "b would get it always instead of most often"],
+  [null, { a: 300, b: 700 }, "b would get it most often instead of always"],
+  [{ a: 500, b: 500 }, null, "b would get it instead of one of several"],
+  [null, null, "nothing would change: b"],
+])("what would change is told when the same backend stays ahead (%j to %j)", (was, is, told) => {
+  const [before, after] = [was, is].map(
+    (shares) =>
+      ({
+        ...pick({ chosen: "b", shares }),
+        strategy: { name: "random", version: "1", source: "built-in" },
+        state: "none",
+        otherWorkers: [],
+      }) as unknown as ExplainedPick,
+  );
+  const request = { method: "GET", host: "a", path: "/", query: "" };
+  const answer = { request, route: null, pool: "web", before, after } as unknown as ExplainAnswer;
+  expect(renderAnswer(answer, "a draining").trimEnd()).toEndWith(`\n\n${told}`);
 });
