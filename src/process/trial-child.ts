@@ -1,7 +1,6 @@
 import { bundleModule } from "../config/bundle.ts";
-import { ConfigError } from "../errors.ts";
 import { checkConformance } from "../strategy/conformance.ts";
-import { createRehearsal, evaluateStrategy, locate } from "../strategy/evaluate.ts";
+import { createRehearsal, locate } from "../strategy/evaluate.ts";
 import { loadPlugin, versionOf } from "../strategy/load.ts";
 import type { StrategyModule } from "../strategy/module.ts";
 import { measurePick } from "../strategy/pick-speed.ts";
@@ -42,25 +41,7 @@ export async function runTrial(
     },
     onEnd: (ended) => tell({ ended }),
   });
-  const rule = "is accepted by leastwise serve";
-  tell({ begins: rule });
-  tell({ ended: { rule, ...(await findRefusal(module, options)), test: null } });
   return [];
-}
-
-/** The trial that `serve` does, which also hears what an async hook threw. */
-async function findRefusal(
-  module: StrategyModule,
-  options: unknown,
-): Promise<{ readonly ok: boolean; readonly explanation: string | null }> {
-  try {
-    await evaluateStrategy(module, options);
-    return { ok: true, explanation: null };
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown;
-    const lines = thrown.problems.map(({ path, message }) => `${path}: ${message}`);
-    return { ok: false, explanation: lines.join("\n") };
-  }
 }
 
 async function makeModule({ strategy, tempDir }: TrialJob): Promise<StrategyModule> {

@@ -2,13 +2,16 @@ import type { StrategyConfig } from "../config/config.ts";
 import { ConfigError, type Problem } from "../errors.ts";
 import type { RuleReport } from "../strategy/conformance.ts";
 import type { StrategyDescription } from "../strategy/module.ts";
-import { evaluate } from "./evaluation.ts";
+import { evaluate, evaluateStrategyConfig } from "./evaluation.ts";
 import type { TrialStep, TrialTask } from "./trial.ts";
 
 /** For each rule: thousands of picks and a search for the shortest history, on a machine that is busy. */
 const DEADLINE_MS = 20_000;
 /** Ten thousand candidates are scanned for a while until their time is known. */
 const BENCH_DEADLINE_MS = 120_000;
+/** The default of `watchdog`: whoever checks a strategy need not have a config. */
+const WATCHDOG_MS = 1000;
+const ACCEPTED = "is accepted by leastwise serve";
 
 export interface Conformance {
   /** Null when the strategy could not be loaded. */
@@ -41,8 +44,25 @@ export async function tryConformance(
     if (description === null) return { description, problems: thrown.problems, rules };
     const explanation = thrown.problems.map(({ message }) => message).join("; ");
     rules.push({ rule: current, ok: false, explanation, test: null });
+    return { description, problems: [], rules };
   }
+  rules.push({ rule: ACCEPTED, ...(await findRefusal(strategy, tempDir)), test: null });
   return { description, problems: [], rules };
+}
+
+/** The trial that `serve` does, as it does it: nothing of it has been loaded in that child before. */
+async function findRefusal(
+  strategy: StrategyConfig,
+  tempDir: string,
+): Promise<{ readonly ok: boolean; readonly explanation: string | null }> {
+  try {
+    await evaluateStrategyConfig(strategy, tempDir, { watchdogMs: WATCHDOG_MS });
+    return { ok: true, explanation: null };
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const lines = thrown.problems.map(({ path, message }) => `${path}: ${message}`);
+    return { ok: false, explanation: lines.join("\n") };
+  }
 }
 
 export interface Bench {

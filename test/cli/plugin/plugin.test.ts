@@ -266,6 +266,26 @@ ${GOOD.replace("backend.inFlight", "hash")}`,
     expect(broken[0]?.explanation).toContain("onEnd threw: late");
   });
 
+  test.each([
+    ["replaces what the program needs itself", "globalThis.setTimeout = () => 0;", "readonly"],
+    [
+      "computes for longer at its top level than the watchdog allows",
+      "const { user } = process.cpuUsage(); while (process.cpuUsage().user < user + 2e6);",
+      "watchdog allows 1000 ms",
+    ],
+  ])("one that %s is not accepted, as by serve", async (_situation, source, because) => {
+    await using folder = await folderWith({
+      "mine.ts": `${source}\n${strategy("{ score: () => 1 }")}`,
+    });
+    const { exitCode, report } = await check(folder, "mine.ts");
+    const broken = report.rules.filter(({ ok }) => !ok);
+    expect({ exitCode, broken: broken.map(({ rule }) => rule) }).toEqual({
+      exitCode: 1,
+      broken: ["is accepted by leastwise serve"],
+    });
+    expect(broken[0]?.explanation).toContain(because);
+  });
+
   test("a built-in is checked like a file", async () => {
     await using folder = await folderWith({});
     expect(await check(folder, "round-robin")).toMatchObject({
