@@ -56,6 +56,8 @@ export interface ForkFacts {
   readonly snapshot: string | null;
   /** On the clock of that instance. */
   readonly nowMs: number;
+  /** Id of the backend that the client's cookie names; null: it has no session. */
+  readonly session: string | null;
 }
 
 export interface BackendFacts {
@@ -65,6 +67,8 @@ export interface BackendFacts {
   readonly ejection: number;
   readonly draining: boolean;
   readonly inFlight: number;
+  /** Of its weight; 1 unless it is in its slow start. */
+  readonly weightPart: number;
 }
 
 /** Who would get a request, and why. */
@@ -74,8 +78,8 @@ export interface ExplainedPick {
   readonly chosen: string | null;
   /** Why nobody: what is wrong with the backends, or the strategy's own refusal. */
   readonly nobody: NoCandidates | "refused" | null;
-  /** `pick`: the strategy has no scores. `least-connections`: it could not answer, and that did. */
-  readonly decidedBy: "score" | "pick" | "least-connections";
+  /** `pick`: the strategy has no scores. `least-connections`: it could not answer, and that did. `affinity`: it is not asked. */
+  readonly decidedBy: "score" | "pick" | "least-connections" | "affinity";
   /** One sentence. */
   readonly why: string;
   /** What the strategy did wrong, if it could not answer. */

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { BackendFacts } from "../admin/explanation.ts";
 import type { PoolConfig } from "../config/config.ts";
 import type { Logger } from "../log.ts";
+import { Affinity } from "../proxy/affinity.ts";
 
 /** The secret of pools that are given none: made once, the same in all workers and through every reload. */
 export class AffinitySecret {
@@ -20,6 +22,20 @@ export class AffinitySecret {
       this.#secret ??= randomBytes(32).toString("base64url");
       return { ...pool, affinity: { ...affinity, secret: this.#secret } };
     });
+  }
+
+  /** The id of the backend where a client with these cookies has its session; null: it has none there. */
+  sessionOf(
+    pool: PoolConfig,
+    facts: readonly BackendFacts[],
+    cookies: string | null,
+  ): string | null {
+    const [{ affinity } = pool] = this.provide([pool]);
+    if (affinity === null || affinity.secret === null) return null;
+    const backends = facts.map(({ config, draining }) => ({ id: config.id, draining }));
+    const known = { name: pool.name, backends };
+    const reader = new Affinity(known, affinity, affinity.secret, Date.now);
+    return reader.sessionOf(cookies)?.backend.id ?? null;
   }
 
   /** Once for each pool of these, which are in force, that got its secret here. */

@@ -67,7 +67,7 @@ function explainFork(job: ExplainJob & ForkTask, plugin: StrategyPlugin<unknown>
     strategy: job.description,
     chosen,
     nobody: typeof placed === "string" ? placed : null,
-    decidedBy: fallback ? "least-connections" : hasScores ? "score" : "pick",
+    decidedBy: decidedBy(placed, hasScores),
     fault: fallback ? (first.faults.at(-1) ?? null) : null,
     tie: decision?.tie ?? false,
     failOpen: decision?.failOpen ?? false,
@@ -88,6 +88,15 @@ function explainFork(job: ExplainJob & ForkTask, plugin: StrategyPlugin<unknown>
     otherWorkers,
   } as const;
   return { ...explained, why: explainWhy(explained, instance.quarantined) };
+}
+
+function decidedBy(
+  placed: Placement | NoPlacement,
+  hasScores: boolean,
+): ExplainedPick["decidedBy"] {
+  if (typeof placed !== "string" && placed.affinity) return "affinity";
+  if (typeof placed !== "string" && placed.fallback) return "least-connections";
+  return hasScores ? "score" : "pick";
 }
 
 function idOf(placed: Placement | NoPlacement): string | null {

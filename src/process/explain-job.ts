@@ -20,6 +20,8 @@ export interface ForkTask {
   readonly request: ExplainedRequest;
   /** One fork is made of each; at least one. */
   readonly instances: readonly ForkedInstance[];
+  /** Id of the backend where the client's session is; null: it has none. */
+  readonly session: string | null;
   /** Null: as things are. */
   readonly modifications: Modifications | null;
 }

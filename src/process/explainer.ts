@@ -5,6 +5,7 @@ import type {
   ExplainQuestion,
   Modifications,
 } from "../admin/explanation.ts";
+import type { PoolConfig } from "../config/config.ts";
 import { didYouMean } from "../config/suggest.ts";
 import { RuntimeError } from "../errors.ts";
 import { createRouter } from "../proxy/router.ts";
@@ -20,6 +21,12 @@ export interface ExplainerOptions {
   /** What is in force. */
   readonly running: () => Provisioned;
   readonly factsOf: (pool: string) => readonly BackendFacts[];
+  /** The client's session by these cookies: the backend's id, or null. */
+  readonly sessionOf: (
+    pool: PoolConfig,
+    facts: readonly BackendFacts[],
+    cookies: string | null,
+  ) => string | null;
   readonly workers: () => readonly Pick<WorkerHandle, "ask" | "index">[];
   /** Puts the bundles where a child looks for them. */
   readonly beforeFork: () => void;
@@ -56,7 +63,7 @@ export class Explainer {
   }
 
   async #explainAlone(question: ExplainQuestion): Promise<ExplainAnswer> {
-    const { running, factsOf } = this.#options;
+    const { running, factsOf, sessionOf } = this.#options;
     const { config, strategies } = running();
     const { request, modifications } = question;
     const routed =
@@ -73,6 +80,7 @@ export class Explainer {
     }
     const facts = factsOf(pool.name);
     refuseUnknown(modifications, facts, pool.name);
+    const session = sessionOf(pool, facts, request.headers["cookie"] ?? null);
     const instances = await this.#instances(pool.name);
     const [{ snapshot: first }] = instances as [Instance];
     const task = {
@@ -80,6 +88,7 @@ export class Explainer {
       pool,
       facts,
       request,
+      session,
       instances: instances.map(({ worker, snapshot }): ForkedInstance => ({ worker, ...snapshot })),
     } as const;
     this.#options.beforeFork();
@@ -102,6 +111,7 @@ export class Explainer {
             ...(options === undefined ? {} : { options }),
             snapshot: first.bytes === null ? null : Buffer.from(first.bytes).toString("base64"),
             nowMs: first.nowMs,
+            session,
           }
         : null,
     };

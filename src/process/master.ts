@@ -214,6 +214,7 @@ export class Master {
     this.#explainer = new Explainer({
       running: () => this.#running,
       factsOf: (pool) => this.#supervisors.all.find(({ name }) => name === pool)?.facts() ?? [],
+      sessionOf: (pool, facts, cookies) => this.#affinitySecret.sessionOf(pool, facts, cookies),
       workers: () => this.#workers.servingWorkers,
       beforeFork: () => this.#files.restore(),
       signal: this.#ending.signal,

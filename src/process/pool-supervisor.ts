@@ -7,7 +7,7 @@ import { createProbe, type Probe } from "../health/probe.ts";
 import { PoolProber, type ProbeReport, type Schedule } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Backend, Health } from "../plugin.ts";
-import { configOf, type PoolBackend, rowOf } from "../pool/backend.ts";
+import { configOf, hasSlowStart, type PoolBackend, rowOf } from "../pool/backend.ts";
 import { type Counters, EJECTION_NONE, EJECTION_ON, PROBE_UNKNOWN } from "../pool/counters.ts";
 import { Pool } from "../pool/pool.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
@@ -156,6 +156,7 @@ export class PoolSupervisor {
         ejection: counters.ejection(row),
         draining: backend.draining,
         inFlight: backend.inFlight,
+        weightPart: hasSlowStart(backend) ? counters.weightPart(row) : 1,
       };
     });
   }

@@ -2,6 +2,7 @@ import type { ExplainedRequest } from "../admin/explanation.ts";
 import { place, type NoPlacement, type Placement } from "../balance/placement.ts";
 import type { RequestInfo, StrategyPlugin } from "../plugin.ts";
 import { Counters, countersLength, EJECTION_ON } from "../pool/counters.ts";
+import type { PoolBackend } from "../pool/backend.ts";
 import { Pool } from "../pool/pool.ts";
 import { fakeRequest } from "../strategy/fake-request.ts";
 import { StrategyHost } from "../strategy/host.ts";
@@ -27,6 +28,7 @@ export class StrategyFork {
   readonly faults: string[] = [];
   readonly #host: StrategyHost;
   readonly #request: RequestInfo;
+  readonly #session: PoolBackend | null;
   #randomCalls = 0;
 
   /** Throws what the host throws. */
@@ -34,6 +36,7 @@ export class StrategyFork {
     const { task, plugin, version, quarantined, seed, now, previous } = options;
     this.pool = copyPool(task);
     this.#request = requestInfo(task.request);
+    this.#session = this.pool.backends.find(({ id }) => id === task.session) ?? null;
     const random = createRandom(seed);
     this.#host = new StrategyHost({
       plugin,
@@ -67,7 +70,7 @@ export class StrategyFork {
       request: this.#request,
       attempt: 1,
       tried: new Set(),
-      session: null,
+      session: this.#session,
       now: null,
       wantsDecision,
     });
@@ -78,9 +81,9 @@ export class StrategyFork {
 
 /** With the modifications, if there are any. */
 function copyPool({ pool, facts, modifications }: ForkTask): Pool {
-  const backends = facts.map(({ config }) => {
-    const weight = modifications?.weights[config.id];
-    return weight === undefined ? config : { ...config, weight };
+  const backends = facts.map(({ config, weightPart }) => {
+    const weight = modifications?.weights[config.id] ?? config.weight;
+    return { ...config, weight: weight * weightPart };
   });
   const shape = { rows: facts.length, workers: 1 };
   const counters = new Counters(new Int32Array(countersLength(shape)), shape);

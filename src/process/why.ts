@@ -1,4 +1,3 @@
-import type { RecordedDecision } from "../admin/recorded-decision.ts";
 import type { ExplainedPick } from "../admin/explanation.ts";
 import { exclusionOf, selectCandidates } from "../balance/candidates.ts";
 import type { Decision, ExcludedBackend } from "../balance/decision.ts";
@@ -22,11 +21,8 @@ const NOBODY = {
   tried: "nobody is left to try",
 } as const;
 
-/** A recorded decision may be none of the strategy's. */
-type ToExplain = Omit<ExplainedPick, "why" | "decidedBy"> & Pick<RecordedDecision, "decidedBy">;
-
 /** One sentence for people. `quarantined`: the running instance is. */
-export function explainWhy(pick: ToExplain, quarantined: boolean): string {
+export function explainWhy(pick: Omit<ExplainedPick, "why">, quarantined: boolean): string {
   const { strategy, chosen, nobody, candidates, tie, shares, fault } = pick;
   const { name } = strategy;
   if (nobody === "refused") return `${name} refuses it: the client gets a 503`;

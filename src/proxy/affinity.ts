@@ -2,11 +2,13 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { AffinityConfig } from "../config/config.ts";
 import type { PoolBackend } from "../pool/backend.ts";
-import type { Pool } from "../pool/pool.ts";
+
+/** Live, or as it was at some moment. */
+type SessionBackend = Pick<PoolBackend, "id" | "draining">;
 
 /** What a client's cookie says. */
-export interface Session {
-  readonly backend: PoolBackend;
+export interface Session<Of extends SessionBackend = PoolBackend> {
+  readonly backend: Of;
   /** Seconds since 1970. */
   readonly expiresAt: number;
 }
@@ -31,18 +33,23 @@ const ALWAYS_SECURE = /^__(?:host|secure)-/i;
  * signature keeps clients from choosing a backend. Both depend on the pool: a cookie of another one
  * is worth nothing here. Backends get it as it came, as with Traefik, Caddy and HAProxy's plain `insert`.
  */
-export class Affinity {
+export class Affinity<Of extends SessionBackend = PoolBackend> {
   readonly #config: AffinityConfig;
   readonly #secret: string;
   readonly #pool: string;
   readonly #wallClock: () => number;
-  readonly #byName = new Map<string, PoolBackend>();
-  readonly #names = new Map<PoolBackend, string>();
+  readonly #byName = new Map<string, Of>();
+  readonly #names = new Map<Of, string>();
   /** By value. Finding one by its hash says nothing of how much of a guess was right. */
-  readonly #known = new Map<string, Session>();
+  readonly #known = new Map<string, Session<Of>>();
 
   /** `wallClock`: milliseconds since 1970, because a session outlives the process. */
-  constructor(pool: Pool, config: AffinityConfig, secret: string, wallClock: () => number) {
+  constructor(
+    pool: { readonly name: string; readonly backends: readonly Of[] },
+    config: AffinityConfig,
+    secret: string,
+    wallClock: () => number,
+  ) {
     this.#config = config;
     this.#secret = secret;
     this.#pool = pool.name;
@@ -55,7 +62,7 @@ export class Affinity {
   }
 
   /** Null when there is none that counts: missing, tampered with, of another pool, expired, or its backend is gone. */
-  sessionOf(cookies: string | null): Session | null {
+  sessionOf(cookies: string | null): Session<Of> | null {
     const { cookie } = this.#config;
     if (cookies === null || !cookies.includes(`${cookie}=`)) return null;
     let looked = 0;
@@ -74,7 +81,7 @@ export class Affinity {
    * A session is renewed once in each half of its time, except at a backend that is draining: that
    * would never be rid of it.
    */
-  fieldFor(backend: PoolBackend, session: Session | null, secure: boolean): string | null {
+  fieldFor(backend: Of, session: Session<Of> | null, secure: boolean): string | null {
     const now = this.#seconds();
     const { ttlMs, cookie } = this.#config;
     const seconds = Math.ceil(ttlMs / 1000);
@@ -89,12 +96,12 @@ export class Affinity {
     return `${cookie}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${flags}`;
   }
 
-  #read(value: string): Session | null {
+  #read(value: string): Session<Of> | null {
     const session = this.#known.get(value) ?? this.#verify(value);
     return session !== null && session.expiresAt > this.#seconds() ? session : null;
   }
 
-  #verify(value: string): Session | null {
+  #verify(value: string): Session<Of> | null {
     const [, name = "", expiry = "", signature = ""] = FORM.exec(value) ?? [];
     const backend = this.#byName.get(name);
     if (backend === undefined) return null;

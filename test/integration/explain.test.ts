@@ -47,6 +47,11 @@ async function explain(front: Proxy, ...args: string[]): Promise<Answer> {
   return JSON.parse(stdout) as Answer;
 }
 
+function weightsOf(pick: Pick | null): Record<string, number> {
+  const candidates = (pick?.["candidates"] ?? []) as { id: string; weight: number }[];
+  return Object.fromEntries(candidates.map(({ id, weight }) => [id, weight]));
+}
+
 type Pools = NonNullable<UserConfig["pools"]>;
 
 function three(change: Partial<Pools[string]> = {}): Pools[string] {
@@ -283,6 +288,41 @@ describe("who would get a request", () => {
     expect(await front.workers()).toMatchObject([{ restarts: 0, state: "serving" }]);
     expect((await front.pools())[0]?.strategy).toMatchObject({ faults: 0, quarantined: false });
   }, 60_000);
+
+  test("a client's session decides before the strategy, also at a backend that is draining", async () => {
+    const backends = ["a", "b", "c"].map((id) => ({ id, url: backend(() => id).url }));
+    const web = { backends, health: false, strategy: "random", affinity: {} } as const;
+    const front = await proxy({ config: { pools: { web }, workers: 1 } });
+    const first = await fetch(front.url);
+    const at = await first.text();
+    const [cookie = ""] = (first.headers.getSetCookie()[0] ?? "").split(";");
+    const header = ["--url", "/", "--header", `Cookie: x=1; ${cookie}`];
+    const whole = { chosen: at, decidedBy: "affinity", shares: null };
+    expect((await explain(front, ...header)).before).toMatchObject(whole);
+    const { before, after } = await explain(front, ...header, "--drain", at);
+    expect(before).toMatchObject({ ...whole, why: `${at} gets it: the client's session is there` });
+    expect(after).toMatchObject({ ...whole, excluded: [{ id: at, reason: "draining" }] });
+    const other = await explain(front, ...header, "--strategy", "round-robin");
+    expect(other.after).toMatchObject(whole);
+    for (const { id } of backends) await front.run("drain", id);
+    expect(await (await fetch(front.url, { headers: { cookie } })).text()).toBe(at);
+    expect((await explain(front, ...header)).before).toMatchObject(whole);
+    const forged = [...header.slice(0, 3), `Cookie: ${cookie.slice(0, -2)}`];
+    expect((await explain(front, ...forged)).before).toMatchObject({ nobody: "draining" });
+  });
+
+  test("a backend in its slow start has as much of its weight as it has there", async () => {
+    const slowStart = { window: "1h", minWeight: 0.2 };
+    const front = await proxy({ config: { pools: { web: three({ slowStart }) }, workers: 1 } });
+    await front.run("drain", "b");
+    await front.run("undrain", "b");
+    const weights = { before: { a: 1, b: 0.2 }, after: { a: 1, b: 2 } };
+    const answer = await explain(front, "--url", "/", "--weight", "b=10");
+    expect(weightsOf(answer.before)).toMatchObject(weights.before);
+    expect(weightsOf(answer.after)).toMatchObject(weights.after);
+    const other = await explain(front, "--url", "/", "--strategy", "p2c");
+    expect(weightsOf(other.after)).toMatchObject(weights.before);
+  });
 
   test("workers that have learnt something else are told apart", async () => {
     const front = await proxy({

@@ -65,6 +65,7 @@ async function tryOther(
       pool: poolOf(pool, facts),
       facts: facts.backends,
       request,
+      session: facts.session,
       instances: [instance],
       modifications,
     } as const;
