@@ -126,6 +126,7 @@ export function evaluate(
     timer = setTimeout(() => refuse(message), ms);
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let hasStarted = false;
 
   const child = Bun.spawn(selfCommand(["__evaluate"]), {
     env: orphanFreeEnvironment(),
@@ -135,6 +136,9 @@ export function evaluate(
     ipc(message: unknown) {
       if (!isReply(message)) return;
       if (message.kind === "started" || message.kind === "step") {
+        // The user's code, which can send these in our name, must not get all the time that it likes.
+        if (message.kind === "started" ? hasStarted : job.kind !== "trial") return;
+        hasStarted = true;
         if (message.kind === "step") onStep?.(message.step);
         const seconds = deadlineMs / 1000;
         arm(

@@ -59,6 +59,16 @@ describe("code that does not let go is ended with its process", () => {
       "did not finish within 0.3 s",
     ],
     [
+      "a start, sent in our name again and again",
+      'setInterval(() => process.send({ kind: "started" }), 20); await new Promise(() => {});',
+      "did not finish within 0.3 s",
+    ],
+    [
+      "steps, sent in our name again and again",
+      'setInterval(() => process.send({ kind: "step", step: {} }), 20); await new Promise(() => {});',
+      "did not finish within 0.3 s",
+    ],
+    [
       "a refusal without a reason, sent in our name",
       'process.send({ kind: "refused", problems: [], file: null }); await Bun.sleep(10_000);',
       "was refused without a reason",
