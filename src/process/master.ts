@@ -18,6 +18,7 @@ import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
 import { version } from "../version.ts";
+import type { StrategyDescription } from "../strategy/module.ts";
 import { AffinitySecret } from "./affinity-secret.ts";
 import { readDescriptors, roomForClients } from "./descriptors.ts";
 import { Explainer } from "./explainer.ts";
@@ -289,8 +290,12 @@ export class Master {
     await this.#startEnded.promise;
     if (this.#running.strategies[pool] === undefined) return null;
     const { log } = this.#options;
-    const before = this.#running.strategies[pool]?.description;
-    await this.#turns.take(() => this.#keepingFiles(() => this.#rollBack(pool)));
+    let before: StrategyDescription | undefined;
+    await this.#turns.take(async () => {
+      // Only now: a reload may have come first.
+      before = this.#running.strategies[pool]?.description;
+      await this.#keepingFiles(() => this.#rollBack(pool));
+    });
     const strategy = this.#running.strategies[pool]?.description;
     if (before === undefined || strategy === undefined) throw new Error(`pool ${pool} is gone`);
     const fields = { pool, strategy: strategy.name, version: strategy.version };

@@ -104,6 +104,19 @@ test("survives workers that are replaced, and a reload that is refused", async (
   expect((await front.run("status")).stdout).toContain("rolled back from");
 });
 
+test("asked for during a reload, it takes back what that reload brings, and names it", async () => {
+  const { front, load, answers, versions } = await stage();
+  await load(only("b"));
+  const second = await versions();
+  const third = load(`await Bun.sleep(1500); ${only("c")}`);
+  const { stdout } = await front.run("plugin", "rollback", "web", "--json");
+  await third;
+  const report = JSON.parse(stdout) as Record<"strategy" | "before", { version: string }>;
+  expect(report.strategy.version).toBe(second);
+  expect(report.before.version).not.toBe(second);
+  expect(await answers()).toBe("b".repeat(8));
+});
+
 test("with the options that the version before had", async () => {
   const { front, config, load, answers } = await stage();
   const { backends } = config.pools?.["web"] ?? { backends: [] };

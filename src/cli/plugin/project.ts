@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, RuntimeError } from "../../errors.ts";
@@ -87,13 +87,19 @@ function refuseName(name: string): void {
 }
 
 function refuseExisting(files: readonly string[], folder: string): void {
-  const there = files.filter((file) => existsSync(join(folder, file)));
+  const there = files.filter((file) => isThere(join(folder, file)));
   if (there.length === 0) return;
   throw new ConfigError(
     there.map((path) => ({ path, message: "is there already, and nothing is overwritten" })),
   );
 }
 
+/** Empty when it cannot be read: a folder, a link to nothing. */
 async function readIfThere(file: string): Promise<string | null> {
-  return existsSync(file) ? await readFile(file, "utf8") : null;
+  return isThere(file) ? await readFile(file, "utf8").catch(() => "") : null;
+}
+
+/** A link counts wherever it leads: nothing can be created in its place. */
+function isThere(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }

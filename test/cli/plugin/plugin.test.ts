@@ -1,6 +1,6 @@
 /** `leastwise plugin …`, run as a program: what it writes, says, and ends with. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir, symlink } from "node:fs/promises";
+import { mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import about from "../../../package.json" with { type: "json" };
 import { type Folder, folderWith } from "../../_support/leastwise.ts";
@@ -97,6 +97,18 @@ describe("plugin init", () => {
     expect(await readdir(folder.path)).toEqual(["mine.test.ts"]);
   });
 
+  test("nor where a link to nothing is", async () => {
+    await using folder = await folderWith({});
+    await symlink("nowhere", join(folder.path, "mine.test.ts"));
+    const { exitCode, stderr } = await folder.run(["plugin", "init", "mine"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 2,
+      stderr:
+        "leastwise: 1 problem\n  mine.test.ts: is there already, and nothing is overwritten\n",
+    });
+    expect(await readdir(folder.path)).toEqual(["mine.test.ts"]);
+  });
+
   test("a second strategy shares the first one's settings", async () => {
     await using folder = await folderWith({});
     await folder.run(["plugin", "init", "one"]);
@@ -113,6 +125,17 @@ describe("plugin init", () => {
     expect(await Bun.file(join(folder.path, "tsconfig.json")).text()).toBe("{}");
     // The tests need no settings.
     expect((await folder.run(["plugin", "test"])).exitCode).toBe(0);
+  });
+
+  test.each([
+    ["a folder", (path: string) => mkdir(path)],
+    ["a link to nothing", (path: string) => symlink("nowhere", path)],
+  ])("so does a tsconfig.json that is %s", async (_what, make) => {
+    await using folder = await folderWith({});
+    await make(join(folder.path, "tsconfig.json"));
+    const { exitCode, stdout, stderr } = await folder.run(["plugin", "init", "mine"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toContain('add to its compilerOptions "paths": {"leastwise":');
   });
 
   test.each([
