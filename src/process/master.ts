@@ -206,6 +206,7 @@ export class Master {
           this.#metrics.healthChanged(pool, backend, to);
           this.#shadows.healthChanged(pool, backend.id, to);
         },
+        weightsChanged: (pool, backends) => this.#shadows.weightsChanged(pool, backends),
       },
       log,
     });

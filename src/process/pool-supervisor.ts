@@ -19,6 +19,8 @@ import { TransitionLog } from "./transition-log.ts";
 export interface SupervisorEvents {
   ejected(pool: string, backend: Backend, reason: EjectionReason): void;
   healthChanged(pool: string, backend: Backend, to: Health): void;
+  /** Slow starts went on. */
+  weightsChanged?(pool: string, backends: readonly Backend[]): void;
 }
 
 export interface PoolSupervisorOptions {
@@ -55,7 +57,8 @@ export class PoolSupervisor {
     this.#pool = new Pool(pool, counters, rows);
     this.#prober = this.#createProber(pool, rows);
     this.#ejection = this.#createEjection(pool, rows, null);
-    this.#slowStart = new SlowStartWatch({ counters, now, schedule });
+    const onAdvance = (): void => options.events.weightsChanged?.(this.name, this.#pool.backends);
+    this.#slowStart = new SlowStartWatch({ counters, now, schedule, onAdvance });
     this.#slowStart.update({ config: pool.slowStart, rows, joined: new Set() });
   }
 

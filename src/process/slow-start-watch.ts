@@ -6,6 +6,8 @@ export interface SlowStartWatchOptions {
   readonly counters: Counters;
   readonly now: () => number;
   readonly schedule: Schedule;
+  /** Weights may be others now. */
+  readonly onAdvance: () => void;
 }
 
 /** Keeps the slow starts of one pool going, if it has any. */
@@ -33,7 +35,9 @@ export class SlowStartWatch {
 
   /** Who is available may have changed. */
   changed(): void {
-    this.#slowStart?.advance();
+    if (this.#slowStart === null) return;
+    this.#slowStart.advance();
+    this.#options.onAdvance();
     this.#schedule();
   }
 

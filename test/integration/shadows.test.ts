@@ -109,6 +109,23 @@ describe("what a shadow would have done", () => {
     );
   });
 
+  test("is what was done while a backend is in its slow start, too", async () => {
+    const backends = ["a", "b"].map((id) => ({ id, url: harness.backend().url }));
+    const slowStart = { window: "1h", minWeight: 0.1 };
+    const web = { backends, slowStart, strategy: "./heavy.ts", shadow: ["./heavy.ts"] };
+    const heavy = strategy("heavy", "score: ({ weight }) => -weight");
+    const front = await harness.proxy({
+      config: { pools: { web: { ...web, health: false } }, workers: 1 },
+      files: { "heavy.ts": heavy },
+    });
+    await front.run("drain", "a");
+    await front.run("undrain", "a");
+    await running(front);
+    await send(front);
+    const [shown] = await until(front, "all picks", ([one]) => picksOf(one) === REQUESTS);
+    expect(shown?.figures).toMatchObject({ agreement: 1 });
+  });
+
   test("is told in status and in metrics, and changes nothing", async () => {
     const { front, backends } = await stage({ "second.ts": SECOND }, ["./second.ts", "p2c"]);
     await running(front);

@@ -27,6 +27,7 @@ export type ToShadow =
   | { readonly type: "backends"; readonly backends: readonly ShadowBackendSpec[] }
   | { readonly type: "health"; readonly id: string; readonly to: Backend["health"] }
   | { readonly type: "draining"; readonly id: string; readonly draining: boolean }
+  | { readonly type: "weight"; readonly id: string; readonly weight: number }
   /** A worker has ended; all that it told is in its ring. */
   | { readonly type: "workerEnded"; readonly column: number }
   | { readonly type: "report"; readonly id: number };

@@ -121,6 +121,9 @@ export class ShadowRunner {
       case "draining":
         this.#projection.setDraining(message.id, message.draining);
         break;
+      case "weight":
+        this.#projection.setWeight(message.id, message.weight);
+        break;
       case "workerEnded":
         this.#projection.abandon(message.column);
         this.#sources[message.column]?.workerEnded();

@@ -148,6 +148,19 @@ export class Shadows {
     this.#tell(pool, { type: "draining", id, draining });
   }
 
+  weightsChanged(pool: string, backends: readonly Backend[]): void {
+    const weights = new Map(backends.map(({ id, weight }) => [id, weight]));
+    for (const entry of this.#entries) {
+      if (entry.identity.pool !== pool) continue;
+      entry.backends = entry.backends.map((each) => {
+        const weight = weights.get(each.id) ?? each.weight;
+        if (weight === each.weight) return each;
+        entry.shadow.tell({ type: "weight", id: each.id, weight });
+        return { ...each, weight };
+      });
+    }
+  }
+
   workerEnded(column: number): void {
     for (const { shadow } of this.#entries) shadow.tell({ type: "workerEnded", column });
   }
@@ -265,7 +278,9 @@ function plainOf({ module, description }: PlannedStrategy): PlannedStrategy {
   return { module, description };
 }
 
-function specOf({ id, url, weight, labels, health, draining }: BackendStatus): ShadowBackendSpec {
+/** With the weight that the acting strategy sees. */
+function specOf({ effectiveWeight: weight, ...status }: BackendStatus): ShadowBackendSpec {
+  const { id, url, labels, health, draining } = status;
   return { id, url, weight, labels, health, draining };
 }
 

@@ -121,6 +121,11 @@ export class Projection {
     if (backend !== undefined) changeBackend(backend, { draining });
   }
 
+  setWeight(id: string, weight: number): void {
+    const backend = this.#entries.get(id)?.backend;
+    if (backend !== undefined) changeBackend(backend, { weight });
+  }
+
   /** `dropped` is not known here. */
   figures(): Omit<ShadowFigures, "dropped"> {
     const times = this.#times;

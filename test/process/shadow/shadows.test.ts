@@ -192,7 +192,7 @@ describe("after a reload", () => {
     apply(pool(["p2c"]));
     apply(pool(["p2c"]));
     expect(processes[0]?.told).toHaveLength(1);
-    apply(pool(["p2c"], { backends: [backend("a", { weight: 2 })] }));
+    apply(pool(["p2c"], { backends: [backend("a", { effectiveWeight: 2 })] }));
     expect(processes[0]?.told.at(-1)).toMatchObject({
       type: "backends",
       backends: [{ id: "a", weight: 2 }],
