@@ -101,8 +101,9 @@ export class Master {
 
   /** Throws RuntimeError when there is no room for the shared counters, or a file cannot be read. */
   constructor(options: MasterOptions) {
-    const { provisioned, spawn = spawnWorker, now, random, log } = options;
+    const { provisioned, now, random, log } = options;
     const { config } = provisioned;
+    const memoryBytes = (): number => this.#running.config.workerMemoryBytes;
     this.#options = options;
     this.#running = provisioned;
     this.#reloads = new Reloads({
@@ -143,7 +144,7 @@ export class Master {
       version,
       instance: instanceId.slice(0, 8),
       telemetry,
-      spawn,
+      spawn: options.spawn ?? ((events) => spawnWorker(events, memoryBytes())),
       beforePrepare: () => this.#files.restore(),
       onMessage: (message) => {
         this.#telemetry.receive(message);
@@ -184,7 +185,7 @@ export class Master {
     this.#shadows = new Shadows({
       columns: workers,
       version,
-      spawn: options.spawnShadow ?? spawnShadow,
+      spawn: options.spawnShadow ?? ((events) => spawnShadow(events, memoryBytes())),
       beforeSpawn: () => this.#files.restore(),
       usages: processUsages,
       limits: () => this.#running.config,
@@ -217,7 +218,7 @@ export class Master {
       running: () => this.#running,
       factsOf: (pool) => this.#supervisors.all.find(({ name }) => name === pool)?.facts() ?? [],
       sessionOf: (pool, facts, cookies) => this.#affinitySecret.sessionOf(pool, facts, cookies),
-      workers: () => this.#workers.servingWorkers,
+      workers: () => this.#workers.servers,
       beforeFork: () => this.#files.restore(),
       signal: this.#ending.signal,
     });

@@ -29,7 +29,7 @@ export interface ProvisionInput extends EvaluationOptions {
   readonly tempDir: string;
   /** For what is no mistake but probably not meant. */
   readonly warn?: (message: string) => void;
-  /** What `workers: "auto"` stands for. Default: as many as there are processors for now. */
+  /** What `workers: "auto"` stands for. Default: as many as this process may use processors. */
   readonly cpus?: number;
   /**
    * Told of the files that this is made of, absolute, also when it fails: the config file, the

@@ -73,22 +73,17 @@ export class WorkerGroup {
 
   /** Workers that have committed the plan in force and are alive. */
   get serving(): number {
-    return this.#places.filter(({ serving }) => serving).length;
+    return this.servers.length;
   }
 
-  /** Of the workers that serve. */
+  /** Those that `serving` counts. */
   get servers(): readonly WorkerHandle[] {
-    return this.#places.filter(({ serving }) => serving).map(({ worker }) => worker);
+    return this.#places.filter(({ serving }) => serving).map(workerOf);
   }
 
   /** All processes, also those that come up or stop. */
   get living(): readonly WorkerHandle[] {
     return this.#living.all;
-  }
-
-  /** Of the places, those that have committed the plan in force. */
-  get servingWorkers(): readonly WorkerHandle[] {
-    return this.#places.filter(({ serving }) => serving).map(({ worker }) => worker);
   }
 
   /** How often a worker was replaced because it had ended. */

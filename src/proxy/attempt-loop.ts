@@ -174,8 +174,16 @@ export class AttemptLoop {
     if (typeof placed === "string") throw failure ?? notPlaced(placed);
     const { backend, admission } = placed;
     if (decisions !== null && read !== undefined) {
-      const facts = { pool, strategy: host, request: info, read, placed, attempt: number };
-      decisions.take({ ...facts, traceId: observed?.trace?.traceId ?? null });
+      const traceId = observed?.trace?.traceId ?? null;
+      decisions.take({
+        pool,
+        strategy: host,
+        request: info,
+        read,
+        placed,
+        attempt: number,
+        traceId,
+      });
     }
     this.#number = number;
     this.#tried.add(backend);

@@ -19,6 +19,7 @@ const LIBRARY = [
   "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ].find(existsSync);
 
+// The clock is set by libfaketime, for one process: where it is not installed nothing else can do that.
 test.skipIf(LIBRARY === undefined)(
   "a clock that is set back an hour, and forward again: no timeout, no ejection, nobody down",
   async () => {

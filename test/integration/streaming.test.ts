@@ -240,8 +240,9 @@ describe(`${READERS} clients that stop reading 16 MiB each, and then read on`, (
     const peak = await peakWhile(done, memory.now);
     // The runtime reads up to 512 KiB from a socket at once, and two such pieces may be on their way.
     expect(held).toBeLessThan(READERS * 3 * 2 ** 20);
-    // When all of them read on at full speed, some of what was passed on is not collected yet.
-    expect(peak - before).toBeLessThan((READERS * SMALLER) / 2);
+    // When all of them read on at full speed, some of what was passed on is not collected yet: 64 to 90 MB, and up
+    // to 310 if a worker believes that it may have all of a large machine's memory.
+    expect(peak - before).toBeLessThan((READERS * SMALLER) / 4);
     for (const client of clients) expect(client.receivedBytes()).toBeGreaterThanOrEqual(SMALLER);
     expect(smaller.sent()).toBe(READERS * SMALLER);
     await proxy.until("none in flight", isQuiet);

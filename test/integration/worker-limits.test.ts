@@ -28,6 +28,7 @@ const LEAKS = `const keep = [];
       return backend.inFlight;
     } }) };`;
 
+// Limits are set by cgroups, which only root may make, and not in every container.
 describe.skipIf(memory === null)("workers that may take less memory than they are told to", () => {
   test("are ended by the kernel: such a one is named, counted and replaced, the other serves on", async () => {
     const group = memory as Cgroup;
@@ -55,6 +56,7 @@ describe.skipIf(memory === null)("workers that may take less memory than they ar
   }, 60_000);
 });
 
+// The same as above.
 describe.skipIf(cpu === null)("workers with a twentieth of a processor between them", () => {
   test("are slow, and the watchdog ends none", async () => {
     const group = cpu as Cgroup;

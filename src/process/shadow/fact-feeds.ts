@@ -1,3 +1,4 @@
+import { isCredential } from "../../config/header-rules.ts";
 import type { Logger } from "../../log.ts";
 import type { AttemptEnd, AttemptHead } from "../../plugin.ts";
 import { FactRingWriter } from "../../pool/fact-ring.ts";
@@ -19,8 +20,6 @@ export interface FactFeedsOptions {
 /** Of one record; longer heads are not shown. */
 const MOST_BYTES = 8192;
 
-/** What a client proves itself with. */
-const CREDENTIALS = new Set(["authorization", "proxy-authorization", "cookie"]);
 /** A strategy places nobody by what is only meant for the client. */
 const UNTOLD = "set-cookie";
 
@@ -104,7 +103,7 @@ class Telling {
     const { onDisk } = this.#options;
     const fields: string[] = [];
     headers.forEach((value, name, key) => {
-      if (!onDisk || !CREDENTIALS.has(key)) fields.push(name, value);
+      if (!onDisk || !isCredential(key)) fields.push(name, value);
     });
     return fields;
   }

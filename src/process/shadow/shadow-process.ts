@@ -1,47 +1,13 @@
-import { orphanFreeEnvironment, selfCommand } from "../self.ts";
+import { type ChildEvents, type ChildProcess, spawnChild } from "../child-process.ts";
 import type { ToShadow } from "./messages.ts";
 
 /** What the master needs of a shadow's process. */
-export interface ShadowProcess {
-  readonly pid: number;
-  /** Throws when the channel is closed. */
-  send(message: ToShadow): void;
-  /** SIGKILL. */
-  kill(): void;
-}
-
-/** How a process ended: one of the two is null. */
-export interface ShadowExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-export interface ShadowProcessEvents {
-  /** Anything at all: the user's code can send, too. */
-  onMessage(message: unknown): void;
-  /** Called once. */
-  onExit(exit: ShadowExit): void;
-}
+export type ShadowProcess = ChildProcess<ToShadow>;
 
 /** Throws when the machine has no room for a process. Never calls back before it returns. */
-export type SpawnShadow = (events: ShadowProcessEvents) => ShadowProcess;
+export type SpawnShadow = (events: ChildEvents) => ShadowProcess;
 
-/** Starts this program as a shadow. */
-export const spawnShadow: SpawnShadow = ({ onMessage, onExit }) => {
-  const child = Bun.spawn(selfCommand(["__shadow"]), {
-    argv0: process.execPath,
-    env: orphanFreeEnvironment(),
-    stdin: "ignore",
-    stdout: "inherit",
-    stderr: "inherit",
-    serialization: "advanced",
-    ipc: onMessage,
-    onExit: (ended, code) =>
-      onExit({ code, signal: ended.signalCode === null ? null : String(ended.signalCode) }),
-  });
-  return {
-    pid: child.pid,
-    send: (message) => void child.send(message),
-    kill: () => child.kill("SIGKILL"),
-  };
-};
+/** Starts this program as a shadow, with what it may take of memory. */
+export function spawnShadow(events: ChildEvents, memoryBytes: number): ShadowProcess {
+  return spawnChild("__shadow", memoryBytes, events);
+}

@@ -2,9 +2,10 @@ import type { Schedule } from "../../health/prober.ts";
 import type { LogFields, Logger } from "../../log.ts";
 import type { StrategyCall, WorkerPulse } from "../../pool/worker-pulse.ts";
 import type { ShadowFigures } from "../../strategy/shadow/figures.ts";
+import type { ChildExit } from "../child-process.ts";
 import type { HangCause, WatchedWorker } from "../watchdog.ts";
 import { readFromShadow, type ShadowSetup, type ToShadow } from "./messages.ts";
-import type { ShadowExit, ShadowProcess, SpawnShadow } from "./shadow-process.ts";
+import type { ShadowProcess, SpawnShadow } from "./shadow-process.ts";
 
 export interface ShadowOptions {
   /** What a process of it is told at its start, as things are then. */
@@ -171,7 +172,7 @@ export class Shadow {
     }
   }
 
-  #ended(child: ShadowProcess, exit: ShadowExit): void {
+  #ended(child: ShadowProcess, exit: ChildExit): void {
     if (child !== this.#process) return;
     this.#process = null;
     const { pulse, log, label } = this.#options;
@@ -242,7 +243,7 @@ export class Shadow {
 /** What the strategy did; null when it was not the strategy. */
 function verdictOf(
   hang: HangCause | null,
-  { code, signal }: ShadowExit,
+  { code, signal }: ChildExit,
   call: StrategyCall | null,
 ): string | null {
   const where = call === null ? "outside of every call" : `in ${call}`;

@@ -1,17 +1,14 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { PULSE_WORDS, WorkerPulse } from "../../../src/pool/worker-pulse.ts";
+import type { ChildEvents, ChildExit } from "../../../src/process/child-process.ts";
 import type { ShadowSetup, ToShadow } from "../../../src/process/shadow/messages.ts";
 import { Shadow } from "../../../src/process/shadow/shadow.ts";
-import type {
-  ShadowExit,
-  ShadowProcessEvents,
-} from "../../../src/process/shadow/shadow-process.ts";
 import type { ShadowFigures } from "../../../src/strategy/shadow/figures.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
 import { VirtualClock } from "../../_support/virtual-clock.ts";
 
 interface Played {
-  readonly events: ShadowProcessEvents;
+  readonly events: ChildEvents;
   readonly told: ToShadow[];
   killed: boolean;
 }
@@ -77,7 +74,7 @@ function figures(picks: number): ShadowFigures {
 }
 
 /** What its process ends of, and where. */
-function die(exit: ShadowExit, call?: "score" | "onEnd"): void {
+function die(exit: ChildExit, call?: "score" | "onEnd"): void {
   if (call !== undefined) pulse.callsOf(0).enter(call);
   last().events.onExit(exit);
 }
@@ -138,7 +135,7 @@ describe("a process", () => {
 describe("when its process ends", () => {
   const verdicts: readonly (readonly [
     situation: string,
-    exit: ShadowExit,
+    exit: ChildExit,
     call: "score" | "onEnd" | undefined,
     reason: string,
   ])[] = [

@@ -2,17 +2,17 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { BackendStatus } from "../../../src/admin/facts.ts";
 import type { StrategyConfig } from "../../../src/config/config.ts";
 import { openSharedMemory } from "../../../src/pool/shared-memory.ts";
+import type { ChildEvents } from "../../../src/process/child-process.ts";
 import type { PlannedStrategy } from "../../../src/process/messages.ts";
 import type { ShadowSetup, ToShadow } from "../../../src/process/shadow/messages.ts";
 import { ShadowMemory } from "../../../src/process/shadow/shadow-memory.ts";
-import type { ShadowProcessEvents } from "../../../src/process/shadow/shadow-process.ts";
 import { type ShadowedPool, Shadows } from "../../../src/process/shadow/shadows.ts";
 import { backendConfig, poolConfig } from "../../_support/pools.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
 import { VirtualClock } from "../../_support/virtual-clock.ts";
 
 interface Played {
-  readonly events: ShadowProcessEvents;
+  readonly events: ChildEvents;
   readonly told: ToShadow[];
   killed: boolean;
 }
