@@ -13,10 +13,8 @@ import { admitSession } from "./session-place.ts";
 export interface Placement {
   readonly backend: PoolBackend;
   readonly admission: Admission;
-  /** How many there were to pick from. */
-  readonly candidates: number;
-  /** Those that there were, in the pool's order. */
-  readonly among: readonly PoolBackend[];
+  /** Those that there were to pick from, in the pool's order. */
+  readonly candidates: readonly PoolBackend[];
   readonly failOpen: boolean;
   /** Least connections answered because the strategy could not. */
   readonly fallback: boolean;
@@ -90,8 +88,7 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
       return {
         backend,
         admission,
-        candidates: candidates.length,
-        among: candidates,
+        candidates,
         failOpen,
         fallback: pick.fallback,
         affinity: false,
@@ -119,8 +116,7 @@ function placeSession(
   return {
     backend,
     admission,
-    candidates: candidates.length,
-    among: candidates,
+    candidates,
     failOpen,
     fallback: false,
     affinity: true,

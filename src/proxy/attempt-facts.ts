@@ -20,7 +20,7 @@ export function attemptFacts(
     pool: pool.name,
     backend,
     strategy: host,
-    candidates,
+    candidates: candidates.length,
     inFlight: backend.inFlight - 1,
     fallback,
     affinity,
@@ -35,16 +35,16 @@ export function attemptFacts(
 export function shadowedAttempt(
   { pool: { backends } }: ServingPool,
   { info, front }: { readonly info: RequestInfo; readonly front: FrontRequest },
-  { backend, among, failOpen }: Placement,
+  { backend, candidates, failOpen }: Placement,
   { id, number }: { readonly id: number; readonly number: number },
 ): ShadowedAttempt {
-  const all = among === backends;
-  const candidates = new Set(all ? [] : among);
+  const all = candidates === backends;
+  const there = new Set(all ? [] : candidates);
   return {
     id,
     number,
     backend,
-    excluded: all ? [] : backends.filter((each) => !candidates.has(each)),
+    excluded: all ? [] : backends.filter((each) => !there.has(each)),
     failOpen,
     request: info,
     headers: front.headers,

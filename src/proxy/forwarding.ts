@@ -1,5 +1,6 @@
 /** What a backend is told about the client's side of a request (RFC 7239 and its forerunners). */
 import type { FrontRequest, HeaderField } from "./front.ts";
+import { originalScheme } from "./original-request.ts";
 
 export interface Forwarding {
   /** Path and query for the backend. */
@@ -73,12 +74,7 @@ export function cameByTls(
   { scheme, headers }: Pick<FrontRequest, "scheme" | "headers">,
   trusted: boolean,
 ): boolean {
-  if (scheme === "https" || !trusted) return scheme === "https";
-  // The first one is nearest to the client.
-  const [proto = ""] = (headers.get("x-forwarded-proto") ?? "").split(",");
-  if (proto.trim() !== "") return proto.trim().toLowerCase() === "https";
-  const [nearest = ""] = (headers.get("forwarded") ?? "").split(",");
-  return /(?:^|[;\s])proto="?https"?\s*(?:;|$)/i.test(nearest);
+  return scheme === "https" || (trusted && originalScheme(headers) === "https");
 }
 
 /** RFC 7239, section 4. */

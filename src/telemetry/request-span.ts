@@ -7,6 +7,7 @@ import type {
   RequestFacts,
   RequestTrace,
 } from "../proxy/observer.ts";
+import { originalHost, originalScheme } from "../proxy/original-request.ts";
 import { AttemptSpan, describeAttempt } from "./attempt-span.ts";
 import type { AttributeGroup } from "./attribute-group.ts";
 import {
@@ -23,7 +24,6 @@ import {
 } from "./attributes.ts";
 import { decisionAttributes } from "./decision-event.ts";
 import { requestErrorType } from "./error-type.ts";
-import { originalHost, originalScheme } from "./original-request.ts";
 import type { RecordedSpan } from "./recorded-span.ts";
 import { type Redactor, withoutUser } from "./redact.ts";
 import type { RequestClock } from "./request-clock.ts";

@@ -39,8 +39,7 @@ function take(
   const placed = {
     backend,
     admission,
-    candidates: 1,
-    among: [backend],
+    candidates: [backend],
     failOpen: false,
     fallback: false,
     affinity: false,

@@ -426,3 +426,22 @@ describe("not sampled", () => {
     expect(attempt?.removed).toEqual(["tracestate", "baggage"]);
   });
 });
+
+test.each([
+  [true, "https", "shop.example", 443],
+  [false, "http", "10.0.0.9", 8080],
+])(
+  "what the client asked the outermost proxy for is in the span if the peer is trusted: %p",
+  (trustedPeer, scheme, address, port) => {
+    serve(observerWith(), {
+      trustedPeer,
+      host: "10.0.0.9:8080",
+      headers: { "x-forwarded-host": "shop.example", "x-forwarded-proto": "https" },
+    });
+    expect(spanOf(SpanKind.SERVER).attributes).toMatchObject({
+      "url.scheme": scheme,
+      "server.address": address,
+      "server.port": port,
+    });
+  },
+);

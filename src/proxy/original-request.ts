@@ -1,6 +1,6 @@
 /**
  * What the client asked the outermost proxy for, in the words of one that is trusted (RFC 7239,
- * `X-Forwarded-*`): `server.*` and `url.scheme` of the conventions are about that.
+ * `X-Forwarded-*`). Where both forms are there and disagree, the standard one counts.
  */
 import type { HeaderReader } from "../plugin.ts";
 
