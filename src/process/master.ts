@@ -2,45 +2,35 @@
  * The process that owns the others: it starts workers and replaces those that die, probes backends,
  * decides ejections and answers the admin API. Nothing of the user's runs in it.
  */
-import type { AdminFacts, ReloadReport, RollbackReport } from "../admin/facts.ts";
+import type { ReloadReport, RollbackReport } from "../admin/facts.ts";
 import { serveAdmin } from "../admin/server.ts";
 import { formatAddress } from "../config/address.ts";
 import { countBackends, SPARE_BACKENDS } from "../config/capacity.ts";
-import type { ListenConfig, SocketAddress } from "../config/config.ts";
-import { ConfigError } from "../errors.ts";
+import type { SocketAddress } from "../config/config.ts";
 import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Counters } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
-import { chooseFormat } from "../telemetry/metrics/accept.ts";
-import { expose } from "../telemetry/metrics/exposition.ts";
 import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
 import { version } from "../version.ts";
-import type { StrategyDescription } from "../strategy/module.ts";
 import { AffinitySecret } from "./affinity-secret.ts";
+import { createAdminFacts } from "./admin-facts.ts";
+import { ConfigInForce } from "./config-in-force.ts";
 import { readDescriptors, roomForClients } from "./descriptors.ts";
 import { Explainer } from "./explainer.ts";
-import { gatherDecisions } from "./gathered-decisions.ts";
 import { gatherMasterFacts } from "./master-facts.ts";
 import { MasterTelemetry } from "./master-telemetry.ts";
-import type { Plan, PlannedStrategy, ServedConfig } from "./messages.ts";
-import { ListenAddresses, type PreparedAddresses } from "./listen-addresses.ts";
-import { statusOf } from "./pool-status.ts";
+import { ListenAddresses } from "./listen-addresses.ts";
 import { PoolSupervisors } from "./pool-supervisors.ts";
 import { bindError, probeAddress } from "./ports.ts";
 import { processUsages } from "./process-usage.ts";
 import type { Provisioned } from "./provision.ts";
 import { Reloads } from "./reloads.ts";
-import { findRestartProblems } from "./restart-only.ts";
 import { RowTable } from "./row-table.ts";
-import { shadowedPools } from "./shadow/shadowed-pools.ts";
 import { Shadows } from "./shadow/shadows.ts";
 import { type SpawnShadow, spawnShadow } from "./shadow/shadow-process.ts";
-import { StrategyFiles } from "./strategy-files.ts";
-import { StrategyVersions } from "./strategy-versions.ts";
-import { Turns } from "./turns.ts";
 import { layOutWorkerMemory } from "./worker-memory.ts";
 import { WorkerWatch } from "./worker-watch.ts";
 import { WorkerGroup } from "./worker-group.ts";
@@ -61,11 +51,6 @@ export interface MasterOptions {
   readonly spawnShadow?: SpawnShadow;
 }
 
-/** Those of shadows, too. */
-function strategiesOf({ strategies, shadows }: Provisioned): PlannedStrategy[] {
-  return [...Object.values(strategies), ...Object.values(shadows).flat()];
-}
-
 const ADMIN_PLACE = "--admin or admin.address";
 
 export class Master {
@@ -73,12 +58,9 @@ export class Master {
   readonly #memory: SharedMemory;
   readonly #counters: Counters;
   readonly #rows: RowTable;
-  readonly #files = new StrategyFiles();
   readonly #explainer: Explainer;
-  readonly #versions = new StrategyVersions();
-  /** Reloads and rollbacks, one at a time. */
-  readonly #turns = new Turns();
   readonly #affinitySecret: AffinitySecret;
+  readonly #inForce: ConfigInForce;
   readonly #supervisors: PoolSupervisors;
   readonly #workers: WorkerGroup;
   readonly #watch: WorkerWatch;
@@ -90,11 +72,6 @@ export class Master {
   readonly #startEnded = Promise.withResolvers<void>();
   readonly #ending = new AbortController();
   readonly #listen = new ListenAddresses();
-  /** What is in force. */
-  #running: Provisioned;
-  /** A reload's plan is on its way to the workers. */
-  #changing = false;
-  #generation = 1;
   #adminAddress: SocketAddress;
   #admin: { stop(): void } | null = null;
   #ready = false;
@@ -103,9 +80,8 @@ export class Master {
   constructor(options: MasterOptions) {
     const { provisioned, now, random, log } = options;
     const { config } = provisioned;
-    const memoryBytes = (): number => this.#running.config.workerMemoryBytes;
+    const memoryBytes = (): number => this.#inForce.current.config.workerMemoryBytes;
     this.#options = options;
-    this.#running = provisioned;
     this.#reloads = new Reloads({
       reload: () => this.#reload(),
       wallClock: Date.now,
@@ -145,7 +121,7 @@ export class Master {
       instance: instanceId.slice(0, 8),
       telemetry,
       spawn: options.spawn ?? ((events) => spawnWorker(events, memoryBytes())),
-      beforePrepare: () => this.#files.restore(),
+      beforePrepare: () => this.#inForce.restoreFiles(),
       onMessage: (message) => {
         this.#telemetry.receive(message);
         this.#supervisors.receive(message);
@@ -162,7 +138,7 @@ export class Master {
         return this.#watch.ended(worker, reason);
       },
       outgrown: (column, { config }) => this.#metrics.isOutgrown(column, config.pools),
-      graceMs: () => this.#running.config.shutdown.graceMs,
+      graceMs: () => this.#inForce.current.config.shutdown.graceMs,
       random,
       now,
       schedule: scheduleTimeout,
@@ -172,8 +148,8 @@ export class Master {
       workers: () => this.#workers.living,
       pulseOf: (column) => pulse(this.#memory.view, column),
       // While another plan is being brought into force, a worker may have died of either.
-      strategies: () => (this.#changing ? {} : this.#running.strategies),
-      limits: () => this.#running.config,
+      strategies: () => (this.#inForce.changing ? {} : this.#inForce.current.strategies),
+      limits: () => this.#inForce.current.config,
       isWhole: () => this.#workers.serving === config.workers,
       recycle: (worker) => this.#workers.recycleOne(worker),
       seal: (strategy) => this.#workers.tell({ type: "seal", strategy }),
@@ -186,9 +162,9 @@ export class Master {
       columns: workers,
       version,
       spawn: options.spawnShadow ?? ((events) => spawnShadow(events, memoryBytes())),
-      beforeSpawn: () => this.#files.restore(),
+      beforeSpawn: () => this.#inForce.restoreFiles(),
       usages: processUsages,
-      limits: () => this.#running.config,
+      limits: () => this.#inForce.current.config,
       now,
       random,
       schedule: scheduleTimeout,
@@ -211,15 +187,26 @@ export class Master {
       },
       log,
     });
-    this.#supervisors.update(config.pools, this.#rows.assign(config.pools));
-    this.#rows.committed(config.pools);
-    this.#metrics.poolsInForce(config.pools);
+    this.#inForce = new ConfigInForce({
+      provisioned,
+      provision: options.provision,
+      tempDir: options.tempDir,
+      signal: this.#ending.signal,
+      listen: this.#listen,
+      rows: this.#rows,
+      affinitySecret: this.#affinitySecret,
+      workers: this.#workers,
+      watch: this.#watch,
+      supervisors: this.#supervisors,
+      shadows: this.#shadows,
+      metrics: this.#metrics,
+    });
     this.#explainer = new Explainer({
-      running: () => this.#running,
+      running: () => this.#inForce.current,
       factsOf: (pool) => this.#supervisors.all.find(({ name }) => name === pool)?.facts() ?? [],
       sessionOf: (pool, facts, cookies) => this.#affinitySecret.sessionOf(pool, facts, cookies),
       workers: () => this.#workers.servers,
-      beforeFork: () => this.#files.restore(),
+      beforeFork: () => this.#inForce.restoreFiles(),
       signal: this.#ending.signal,
     });
   }
@@ -242,7 +229,7 @@ export class Master {
   async metrics(): Promise<Snapshot> {
     const facts = await gatherMasterFacts({
       supervisors: this.#supervisors.all,
-      strategies: this.#running.strategies,
+      strategies: this.#inForce.current.strategies,
       workers: this.#workers,
       shadows: this.#shadows.facts(),
       config: {
@@ -256,22 +243,20 @@ export class Master {
 
   /** Resolves when every worker serves. Throws RuntimeError or ConfigError, with nothing left running. */
   async start(): Promise<void> {
-    const { config } = this.#running;
+    const { config } = this.#inForce.current;
     try {
-      this.#files.keep(strategiesOf(this.#running));
-      const addresses = await this.#listen.find(config.listen);
-      addresses.commit();
+      await this.#inForce.findAddresses();
       this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
       this.#serveAdmin();
       this.#watch.start();
-      await this.#workers.apply(this.#plan(this.#running, addresses.listen));
+      await this.#inForce.start();
       await this.#telemetry.start();
     } catch (error) {
       this.kill();
       throw error;
     }
     this.#supervisors.start();
-    this.#updateShadows();
+    this.#inForce.updateShadows();
     this.#startEnded.resolve();
     this.#ready = true;
     this.#warnOfDescriptors();
@@ -290,19 +275,13 @@ export class Master {
    */
   async rollBack(pool: string): Promise<RollbackReport | null> {
     await this.#startEnded.promise;
-    if (this.#running.strategies[pool] === undefined) return null;
-    const { log } = this.#options;
-    let before: StrategyDescription | undefined;
-    await this.#turns.take(async () => {
-      // Only now: a reload may have come first.
-      before = this.#running.strategies[pool]?.description;
-      await this.#keepingFiles(() => this.#rollBack(pool));
-    });
-    const strategy = this.#running.strategies[pool]?.description;
-    if (before === undefined || strategy === undefined) throw new Error(`pool ${pool} is gone`);
+    const report = await this.#inForce.rollBack(pool);
+    if (report === null) return null;
+    const { strategy, before } = report;
     const fields = { pool, strategy: strategy.name, version: strategy.version };
+    const { log } = this.#options;
     log.info("strategy rolled back", { ...fields, before: `${before.name} ${before.version}` });
-    return { pool, strategy, before };
+    return report;
   }
 
   /**
@@ -314,7 +293,7 @@ export class Master {
     this.#ending.abort();
     this.#startEnded.resolve();
     const reloaded = this.#reloads.stop();
-    const { delayMs, graceMs } = this.#running.config.shutdown;
+    const { delayMs, graceMs } = this.#inForce.current.config.shutdown;
     this.#shadows.stop();
     const stopped = this.#workers.stop({ delayMs, graceMs });
     if (delayMs > 0) await Bun.sleep(delayMs);
@@ -323,7 +302,7 @@ export class Master {
     await this.#telemetry.stop();
     // Or it would write into a folder that is about to be removed.
     await reloaded;
-    await this.#turns.take(async () => {});
+    await this.#inForce.settled();
     this.#close();
   }
 
@@ -350,7 +329,7 @@ export class Master {
 
   #warnOfDescriptors(): void {
     const { log } = this.#options;
-    const { config } = this.#running;
+    const { config } = this.#inForce.current;
     const { max } = config.clientConnections;
     const { limit } = readDescriptors();
     if (max === null || limit === null) return;
@@ -367,144 +346,31 @@ export class Master {
   /** Nothing has changed when this throws. */
   async #reload(): Promise<readonly string[]> {
     await this.#startEnded.promise;
-    let notes: readonly string[] = [];
-    await this.#turns.take(() =>
-      this.#keepingFiles(async () => {
-        notes = await this.#loadAnew();
-      }),
-    );
+    const notes = await this.#inForce.reload();
     this.#warnOfDescriptors();
-    this.#affinitySecret.warn(this.#running.config.pools);
+    this.#affinitySecret.warn(this.#inForce.current.config.pools);
     return notes;
-  }
-
-  /** Afterwards, whatever came of it, the bundles of what is in force are there, and those of the versions before. */
-  async #keepingFiles(change: () => Promise<void>): Promise<void> {
-    try {
-      await change();
-    } finally {
-      this.#files.keep([...strategiesOf(this.#running), ...this.#versions.kept]);
-      this.#files.removeOthers(this.#options.tempDir);
-    }
-  }
-
-  async #rollBack(pool: string): Promise<void> {
-    const before = this.#running;
-    const planned = this.#versions.planRollback(before, pool);
-    await this.#bringIntoForce(planned, await this.#listen.find(planned.config.listen));
-    this.#versions.rolledBack(before, pool);
-  }
-
-  async #loadAnew(): Promise<readonly string[]> {
-    const before = this.#running;
-    const loaded = await this.#options.provision(this.#ending.signal);
-    const { config, configFile } = loaded;
-    const problems = findRestartProblems(before.config, config);
-    if (problems.length > 0) throw new ConfigError(problems, { file: configFile });
-    await this.#bringIntoForce(loaded, await this.#listen.find(config.listen));
-    return this.#versions.reloaded(before, loaded);
-  }
-
-  async #bringIntoForce(loaded: Provisioned, addresses: PreparedAddresses): Promise<void> {
-    const before = this.#running;
-    const { config, configFile } = loaded;
-    const plan = this.#plan(loaded, addresses.listen);
-    const quarantined = this.#watch.problemsOf(plan, before.strategies);
-    if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
-    // Until all have the new one, a worker that dies is replaced by one with the old.
-    this.#files.keep([...strategiesOf(before), ...strategiesOf(loaded), ...this.#versions.kept]);
-    this.#supervisors.expect(config.pools, plan.rows);
-    this.#changing = true;
-    try {
-      await this.#workers.apply(plan);
-      this.#running = loaded;
-    } finally {
-      this.#changing = false;
-    }
-    addresses.commit();
-    this.#rows.committed(config.pools);
-    this.#metrics.poolsInForce(config.pools);
-    this.#supervisors.update(config.pools, plan.rows);
-    this.#updateShadows();
-  }
-
-  #updateShadows(): void {
-    // A stop that came meanwhile has ended them.
-    if (this.#ending.signal.aborted) return;
-    this.#shadows.update(shadowedPools(this.#running, this.#supervisors.all));
-  }
-
-  /** Throws RuntimeError when there are more backends than there is room for. */
-  #plan({ config, strategies }: Provisioned, listen: readonly ListenConfig[]): Plan {
-    const { pools, routes, trustedProxies, clientConnections, requestId, accessLog } = config;
-    const served: ServedConfig = {
-      listen,
-      pools: this.#affinitySecret.provide(pools),
-      routes,
-      trustedProxies,
-      clientConnections,
-      requestId,
-      accessLog,
-    };
-    const rows = this.#rows.assign(pools);
-    const shadow = this.#shadows.planFor(pools);
-    const plan = { generation: this.#generation++, config: served, rows, strategies };
-    return shadow === null ? plan : { ...plan, shadow };
   }
 
   #serveAdmin(): void {
     const address = this.#adminAddress;
     try {
-      this.#admin = serveAdmin({ ...this.#running.config.admin, address }, this.#adminFacts());
+      const facts = createAdminFacts({
+        inForce: this.#inForce,
+        workers: this.#workers,
+        watch: this.#watch,
+        supervisors: this.#supervisors,
+        shadows: this.#shadows,
+        explainer: this.#explainer,
+        reloads: this.#reloads,
+        telemetry: this.#telemetry,
+        metrics: () => this.metrics(),
+        ready: () => this.#ready,
+        rollBack: (pool) => this.rollBack(pool),
+      });
+      this.#admin = serveAdmin({ ...this.#inForce.current.config.admin, address }, facts);
     } catch (error) {
       throw bindError(address, error, ADMIN_PLACE);
     }
-  }
-
-  #adminFacts(): AdminFacts {
-    return {
-      ready: () =>
-        this.#ready &&
-        this.#workers.servers.some((worker) => this.#watch.answers(worker)) &&
-        this.#supervisors.hasBackend(),
-      pools: async () => {
-        const [reports, shadows] = await Promise.all([
-          this.#workers.reports(),
-          this.#shadows.status(),
-        ]);
-        const { strategies } = this.#running;
-        return this.#supervisors.all.map((each) =>
-          statusOf(
-            each,
-            strategies,
-            reports,
-            this.#versions.rolledBackFrom(each.name),
-            shadows[each.name] ?? [],
-          ),
-        );
-      },
-      workers: () => this.#workers.status(),
-      recycle: () => this.#workers.recycle(),
-      metrics: async (accept) =>
-        expose(await this.metrics(), this.#telemetry.origin, chooseFormat(accept)),
-      reloads: () => ({
-        file: this.#running.configFile,
-        loadedAt: new Date(this.#reloads.loadedAtMs).toISOString(),
-        reloads: this.#reloads.count,
-        last: this.#reloads.last,
-      }),
-      decisions: async (query) => {
-        const { pool } = query;
-        if (pool !== null && this.#running.strategies[pool] === undefined) return null;
-        return gatherDecisions(this.#workers.living, query);
-      },
-      explain: (question) => this.#explainer.explain(question),
-      reload: () => this.reload("admin API"),
-      rollBack: (pool) => this.rollBack(pool),
-      setDraining: (pool, backend, draining) => {
-        this.#shadows.setDraining(pool, backend, draining);
-        return this.#supervisors.setDraining(pool, backend, draining);
-      },
-    };
   }
 }
