@@ -457,3 +457,15 @@ async function gone(pids: readonly number[]): Promise<void> {
   }
   throw new Error(`still there: ${pids.join(", ")}`);
 }
+
+test("a worker's garbage collector is told what the worker may take, unless the user has said it", async () => {
+  const { url } = backend();
+  const config = { workerMemory: "256MiB", workers: 1, pools: { web: { backends: [url] } } };
+  const toldIn = async (env: Record<string, string>): Promise<string | undefined> => {
+    const [worker] = await (await proxy({ config, env })).workers();
+    const variables = readFileSync(`/proc/${worker?.pid}/environ`, "latin1").split("\0");
+    return variables.find((each) => each.startsWith("BUN_JSC_forceRAMSize="))?.split("=")[1];
+  };
+  expect(await toldIn({})).toBe(String(256 * 2 ** 20));
+  expect(await toldIn({ BUN_JSC_forceRAMSize: "1000000000" })).toBe("1000000000");
+});
