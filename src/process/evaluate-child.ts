@@ -9,7 +9,13 @@ import { runExplanation } from "./explain-child.ts";
 import { closeObjectPrototype } from "./object-prototype.ts";
 import type { TrialStep } from "./trial.ts";
 import { runTrial } from "./trial-child.ts";
-import type { EvaluatedStrategy, EvaluationJob, EvaluationReply } from "./evaluation.ts";
+import type {
+  EvaluatedStrategy,
+  EvaluationJob,
+  EvaluationReply,
+  EvaluationRequest,
+  SealedReply,
+} from "./evaluation.ts";
 
 /**
  * The child's side of `evaluation.ts`: takes one job over IPC, answers, and is killed. It is the one
@@ -18,14 +24,14 @@ import type { EvaluatedStrategy, EvaluationJob, EvaluationReply } from "./evalua
 export async function runEvaluation(): Promise<void> {
   const send = process.send?.bind(process);
   if (!send) throw new Error("__evaluate is started by leastwise itself");
-  const reply = (message: EvaluationReply): void => {
-    send(message);
-  };
   process.on("disconnect", () => process.exit(0));
 
-  const job = await new Promise<EvaluationJob>((resolve) => {
-    process.once("message", (message: EvaluationJob) => resolve(message));
+  const { job, seal } = await new Promise<EvaluationRequest>((resolve) => {
+    process.once("message", (message: EvaluationRequest) => resolve(message));
   });
+  const reply = (message: EvaluationReply): void => {
+    send({ ...message, seal } satisfies SealedReply);
+  };
   // From a timer of the user's file, or a promise that it left behind: in a worker nobody would see it.
   const refuseStray = (thrown: unknown): void => {
     const problem = locateThrown(thrown, fileOf(job), "threw outside of every call to it");

@@ -4,7 +4,6 @@ import { ConfigError, type Problem } from "../errors.ts";
 import type { StrategyDescription, StrategyModule } from "../strategy/module.ts";
 import type { ExplainJob } from "./explain-job.ts";
 import type { TrialJob, TrialStep } from "./trial.ts";
-import { isProblem } from "./messages.ts";
 import { boundProblems } from "./refusal.ts";
 import { orphanFreeEnvironment, selfCommand } from "./self.ts";
 
@@ -27,6 +26,13 @@ export interface EvaluatedStrategy {
   readonly description: StrategyDescription;
   /** The file and those that it imports, absolute; none of a built-in. */
   readonly sources: readonly string[];
+}
+
+/** What the child is told. */
+export interface EvaluationRequest {
+  readonly job: EvaluationJob;
+  /** Comes back with each reply; the user's code, which can send as well, does not get to see it. */
+  readonly seal: string;
 }
 
 /** What the child answers. */
@@ -54,6 +60,8 @@ export interface StrategyTrialOptions extends EvaluationOptions {
   readonly watchdogMs?: number | null;
 }
 
+export type SealedReply = EvaluationReply & Pick<EvaluationRequest, "seal">;
+
 interface StepOptions {
   /** What a trial tells on its way. */
   readonly onStep?: (step: TrialStep) => void;
@@ -74,6 +82,9 @@ const ENDS = {
   trial: "tried",
   explain: "asked",
 } as const satisfies Record<EvaluationJob["kind"], string>;
+
+/** Whatever it says, and however well formed: a rule that is kept, a bug of ours. */
+const FORGED = "what its process answers is not from leastwise: does it use process.send?";
 
 /** For the child's own start: on a machine that is busy, Bun may need its time. */
 const startDeadlineMs = 30_000;
@@ -120,13 +131,18 @@ export function evaluate(
   { deadlineMs = 5000, signal, onStep }: EvaluationOptions & StepOptions = {},
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const refuse = (message: string): void => reject(new ConfigError([{ path: subject, message }]));
+  let isOver = false;
+  const fail = (error: Error): void => {
+    isOver = true;
+    reject(error);
+  };
+  const refuse = (message: string): void => fail(new ConfigError([{ path: subject, message }]));
   const arm = (ms: number, message: string): void => {
     clearTimeout(timer);
     timer = setTimeout(() => refuse(message), ms);
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let hasStarted = false;
+  const seal = crypto.randomUUID();
 
   const child = Bun.spawn(selfCommand(["__evaluate"]), {
     env: orphanFreeEnvironment(),
@@ -134,25 +150,23 @@ export function evaluate(
     stdio: ["ignore", 2, 2],
     serialization: "advanced",
     ipc(message: unknown) {
-      if (!isReply(message)) return;
-      if (message.kind === "started" || message.kind === "step") {
-        // The user's code, which can send these in our name, must not get all the time that it likes.
-        if (message.kind === "started" ? hasStarted : job.kind !== "trial") return;
-        hasStarted = true;
+      // What came behind the end: a step of it would start the clock again.
+      if (isOver || !isReply(message)) return;
+      if (message.seal !== seal) refuse(FORGED);
+      else if (message.kind === "started" || message.kind === "step") {
         if (message.kind === "step") onStep?.(message.step);
         const seconds = deadlineMs / 1000;
         arm(
           deadlineMs,
           `did not finish within ${seconds} s: is there an endless loop ${LOOPS[job.kind]}?`,
         );
-      } else if (message.kind === "done") resolve(message.value);
-      else if (message.kind === "refused") {
+      } else if (message.kind === "done") {
+        isOver = true;
+        resolve(message.value);
+      } else if (message.kind === "refused") {
         const { problems, file } = message;
-        // The user's code can send this in our name.
-        if (!Array.isArray(problems) || problems.length === 0 || !problems.every(isProblem)) {
-          refuse("was refused without a reason");
-        } else reject(new ConfigError(boundProblems(problems), { file }));
-      } else reject(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
+        fail(new ConfigError(boundProblems(problems), { file }));
+      } else fail(new Error(`the evaluation of ${subject} broke:\n${message.stack}`));
     },
     onExit(_child, code, signal) {
       const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
@@ -168,7 +182,7 @@ export function evaluate(
   if (signal?.aborted) abort();
   process.prependListener("exit", end);
   arm(startDeadlineMs, `could not be evaluated: the process for it did not start within 30 s`);
-  child.send(job);
+  child.send({ job, seal } satisfies EvaluationRequest);
   return promise.finally(() => {
     clearTimeout(timer);
     process.off("exit", end);
@@ -177,7 +191,7 @@ export function evaluate(
   });
 }
 
-function isReply(message: unknown): message is EvaluationReply {
+function isReply(message: unknown): message is SealedReply {
   if (typeof message !== "object" || message === null || !("kind" in message)) return false;
   return ["started", "step", "done", "refused", "broken"].includes(String(message.kind));
 }

@@ -28,6 +28,11 @@ const LEARNING = `export default { name: "learning", apiVersion: 1,
     };
   } };`;
 
+/** An explanation, were it not for a number that no JSON has. */
+const WELL_FORMED = `{ strategy: { name: "", version: "", source: "" }, chosen: null, nobody: null,
+  why: "", decidedBy: "pick", fault: null, tie: false, failOpen: false, candidates: [], excluded: [],
+  shares: null, state: "none", otherWorkers: [], more: 1n }`;
+
 interface Pick {
   readonly chosen: string | null;
   readonly shares: Record<string, number> | null;
@@ -262,7 +267,10 @@ describe("who would get a request", () => {
         "mine.ts": `export default { name: "mine", apiVersion: 1, create: () => ({ pick(list, { request }) {
           if (request.path === "/loop") for (;;);
           if (request.path === "/exit") process.exit(3);
-          if (request.path === "/forge") process.send({ kind: "done", value: { why: 7 } });
+          const forged = { kind: "done", value: { why: 7 }, stack: "Error: oops" };
+          if (request.path === "/forge") process.send(forged);
+          if (request.path === "/forge-well") process.send({ ...forged, value: ${WELL_FORMED} });
+          if (request.path === "/forge-bug") process.send({ ...forged, kind: "broken" });
           if (request.path === "/throw") throw new Error("not that one");
           if (request.path === "/refuse") return null;
           return list.at(-1); } }) };`,
@@ -277,9 +285,13 @@ describe("who would get a request", () => {
     const ended = await asked("/exit");
     expect(ended.exitCode).toBe(1);
     expect(ended.stderr).toContain("ended its process with exit code 3 while it was asked");
-    const forged = await asked("/forge");
-    expect(forged.exitCode).toBe(1);
-    expect(forged.stderr).toContain("what its process answers is not from leastwise");
+    for (const path of ["/forge", "/forge-well", "/forge-bug"]) {
+      const forged = await asked(path);
+      expect(forged.exitCode).toBe(1);
+      expect(forged.stderr).toMatch(
+        / answered 422: .*mine.ts: what its process answers is not from leastwise: does it use process.send\?\n$/,
+      );
+    }
     expect((await asked("/throw")).stdout).toContain("because pick threw: not that one\n");
     expect((await asked("/refuse")).stdout).toContain("mine refuses it: the client gets a 503\n");
     expect((await asked("/")).stdout).toContain(

@@ -58,26 +58,6 @@ describe("code that does not let go is ended with its process", () => {
       "await new Promise(() => setInterval(() => {}, 1000));",
       "did not finish within 0.3 s",
     ],
-    [
-      "a start, sent in our name again and again",
-      'setInterval(() => process.send({ kind: "started" }), 20); await new Promise(() => {});',
-      "did not finish within 0.3 s",
-    ],
-    [
-      "steps, sent in our name again and again",
-      'setInterval(() => process.send({ kind: "step", step: {} }), 20); await new Promise(() => {});',
-      "did not finish within 0.3 s",
-    ],
-    [
-      "a refusal without a reason, sent in our name",
-      'process.send({ kind: "refused", problems: [], file: null }); await Bun.sleep(10_000);',
-      "was refused without a reason",
-    ],
-    [
-      "a refusal that is none, sent in our name",
-      'process.send({ kind: "refused" }); await Bun.sleep(10_000);',
-      "was refused without a reason",
-    ],
     ["an exit", "process.exit(7);", "ended its process with exit code 7"],
     ["a kill", 'process.kill(process.pid, "SIGKILL");', "ended its process by signal SIGKILL"],
   ])("%s", async (_situation, source, message) => {
@@ -101,6 +81,37 @@ test("an open handle does not keep the child, nor the caller waiting", async () 
   expect(pid).not.toBe(process.pid);
   // It has been killed; the system may take a moment to notice.
   while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+});
+
+describe("an answer that the file gives in our name is none, whatever it says", () => {
+  test.each([
+    ["a start, again and again", '{ kind: "started" }'],
+    ["a step", '{ kind: "step", step: null }'],
+    ["a result", '{ kind: "done", value: null }'],
+    ["a result with a seal", '{ kind: "done", value: {}, seal: undefined }'],
+    ["a refusal without a reason", '{ kind: "refused", problems: [], file: null }'],
+    ["a refusal that is none", '{ kind: "refused" }'],
+    ["a bug of ours", '{ kind: "broken", stack: "Error: oops" }'],
+  ])("%s", async (_situation, message) => {
+    await using folder = await folderWith({
+      "mine.ts": `setInterval(() => process.send(${message}), 20); await new Promise(() => {});`,
+    });
+    const file = join(folder.path, "mine.ts");
+    const evaluated = evaluateStrategyConfig({ kind: "file", file }, folder.path, {
+      deadlineMs: 20_000,
+    });
+    expect(await refusalOf(evaluated)).toBe(
+      `${file}: what its process answers is not from leastwise: does it use process.send?`,
+    );
+  });
+
+  test("of a config file, too", async () => {
+    await using folder = await folderWith({
+      "leastwise.config.ts": 'process.send({ kind: "done", value: 7 }); export default {};',
+    });
+    const evaluated = evaluateConfigFile({ cwd: folder.path, tempDir: folder.path });
+    expect(await refusalOf(evaluated)).toContain("is not from leastwise");
+  });
 });
 
 function isAlive(pid: number): boolean {
@@ -193,15 +204,16 @@ describe("a strategy that computes for longer than the watchdog allows in a work
   });
 });
 
-test("a refusal is bounded, however much a strategy says in our name", async () => {
+test("a refusal is bounded, wherever a strategy says that it was thrown", async () => {
   await using folder = await folderWith({
-    "mine.ts": `process.send({ kind: "refused", file: null, problems: [
-      { path: "pools.web.strategy", message: "x".repeat(1_000_000) },
-    ] });`,
+    "mine.ts": `Promise.reject(Object.assign(new Error("no"), { stack: "at (/" + "x".repeat(1e6) + ":1:1)" }));
+      await new Promise(() => setInterval(() => {}, 1000));`,
   });
   const refusal = await refusalOf(
     evaluateStrategyConfig({ kind: "file", file: join(folder.path, "mine.ts") }, folder.path),
   );
-  expect(refusal).toEndWith("… (998000 more characters)");
+  expect(refusal).toMatch(
+    /^\/x+… \(998\d{3} more characters\): threw outside of every call to it: no$/,
+  );
   expect(refusal.length).toBeLessThan(5000);
 });

@@ -1,5 +1,5 @@
 /** The child in which a strategy is put to the proof: what it tells when the strategy does not let it end. */
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { ConfigError } from "../../src/errors.ts";
 import { tryBench, tryConformance } from "../../src/process/trials.ts";
@@ -51,6 +51,48 @@ test("what a strategy throws into the event loop ends the trial and is told", as
   expect(rules.at(-1)).toMatchObject({
     ok: false,
     explanation: "threw outside of every call to it: late",
+  });
+});
+
+describe("a strategy that answers in our name is found", () => {
+  const send = (message: string) => `process.send(${message});`;
+  const FORGED = "what its process answers is not from leastwise: does it use process.send?";
+
+  test.each([
+    ["a step that is none", '{ kind: "step", step: undefined }'],
+    ["a rule that is none", '{ kind: "step", step: { ended: null } }'],
+    ["that it is done", '{ kind: "done", value: [] }'],
+    ["that we are broken", '{ kind: "broken", stack: "" }'],
+  ])("%s, before it is there", async (_what, message) => {
+    const { description, problems, rules } = await conformance(
+      `() => { ${send(message)} return { score: () => 1 }; }`,
+    );
+    expect({ description, rules }).toEqual({ description: null, rules: [] });
+    expect(problems.map((each) => each.message)).toEqual([FORGED]);
+  });
+
+  test.each([
+    ["a step that is none", '{ kind: "step", step: undefined }'],
+    ["that it is done", '{ kind: "done", value: [] }'],
+  ])("%s, while a rule is tried", async (_what, message) => {
+    const { rules } = await conformance(
+      `(env) => ({ score() { if (env.previous === 0) { ${send(message)} } return 1; } })`,
+    );
+    expect(rules.at(-1)).toEqual({
+      rule: "starts from nothing, whatever an older version of it left",
+      ok: false,
+      explanation: FORGED,
+      test: null,
+    });
+  });
+
+  test("when it is measured", async () => {
+    const thrown: unknown = await withStrategy(
+      `() => { ${send('{ kind: "done", value: [1] }')} return { score: () => 1 }; }`,
+      (file, tempDir) => tryBench({ kind: "file", file }, tempDir, [3]),
+    ).catch((reason: unknown) => reason);
+    expect(thrown).toBeInstanceOf(ConfigError);
+    expect((thrown as ConfigError).message).toEndWith(FORGED);
   });
 });
 

@@ -276,6 +276,18 @@ ${GOOD.replace("backend.inFlight", "hash")}`,
     });
   });
 
+  test("a file that answers in our name breaks a rule, and nothing of ours", async () => {
+    const forging = `process.send({ kind: "step", step: undefined });\n${GOOD}`;
+    await using folder = await folderWith({ "mine.ts": `declare const process: any;\n${forging}` });
+    const { exitCode, stdout, stderr } = await folder.run(["plugin", "check", "mine.ts"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: "" });
+    expect(stdout).toContain(
+      "\n  FAIL  loads and takes its options\n" +
+        `        ${join(folder.path, "mine.ts")}: what its process answers is not from leastwise: does it use process.send?\n` +
+        "1 of 2 rules broken, the others were not tried\n",
+    );
+  });
+
   test("what an async hook throws is found, too", async () => {
     await using folder = await folderWith({
       "mine.ts": strategy('{ score: () => 1, async onEnd() { throw new Error("late"); } }'),
