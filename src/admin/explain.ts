@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { findAddressProblem } from "../config/ip-address.ts";
 import { ConfigError, RuntimeError } from "../errors.ts";
 import type { ExplainQuestion } from "./explanation.ts";
 import type { AdminFacts } from "./facts.ts";
@@ -9,14 +10,36 @@ const MOST_BYTES = 256 * 1024;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+/** Empty: whoever comes through a unix socket. */
+const clientAddress = z.string().transform((text, { issues }) => {
+  const message = text === "" ? null : findAddressProblem(text);
+  if (message !== null) issues.push({ code: "custom", input: text, message });
+  return text;
+});
+
+const weight = z.number().positive().finite();
+
+/** No record of zod's, which leaves out `__proto__`: nobody would be told that there is no such backend. */
+const weights = z
+  .custom<Readonly<Record<string, number>>>(isRecord, "is no object")
+  .transform((all, { issues }) => {
+    for (const [id, input] of Object.entries(all)) {
+      const { error } = weight.safeParse(input);
+      for (const { message } of error?.issues ?? []) {
+        issues.push({ code: "custom", input, message, path: [id] });
+      }
+    }
+    return all;
+  });
+
 const question = z.strictObject({
   url: z.string(),
   method: z.string().regex(TOKEN, "is no method").default("GET"),
   headers: z.array(z.tuple([z.string().regex(TOKEN, "is no header name"), z.string()])).default([]),
-  clientAddress: z.string().default("127.0.0.1"),
+  clientAddress: clientAddress.default("127.0.0.1"),
   pool: z.string().nullable().default(null),
   drain: z.array(z.string()).default([]),
-  weights: z.record(z.string(), z.number().positive().finite()).default({}),
+  weights: weights.default({}),
   facts: z.boolean().default(false),
 });
 
@@ -58,6 +81,10 @@ export async function answerExplain(facts: AdminFacts, request: Request): Promis
     if (error instanceof RuntimeError) return problem(422, error.message);
     throw error;
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Null: the URL is none. */

@@ -81,8 +81,10 @@ export class StrategyFork {
 
 /** With the modifications, if there are any. */
 function copyPool({ pool, facts, modifications }: ForkTask): Pool {
+  // An object has "constructor" of its own accord, and a backend may be called so.
+  const weights = new Map(Object.entries(modifications?.weights ?? {}));
   const backends = facts.map(({ config, weightPart }) => {
-    const weight = modifications?.weights[config.id] ?? config.weight;
+    const weight = weights.get(config.id) ?? config.weight;
     return { ...config, weight: weight * weightPart };
   });
   const shape = { rows: facts.length, workers: 1 };

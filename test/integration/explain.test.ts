@@ -336,6 +336,13 @@ describe("who would get a request", () => {
     expect(weightsOf(other.after)).toMatchObject(weights.before);
   });
 
+  test("a backend may be called as what every object has", async () => {
+    const backends = ["a", "constructor"].map((id) => ({ id, url: backend().url }));
+    const front = await proxy({ config: { pools: { web: three({ backends }) }, workers: 1 } });
+    const { after } = await explain(front, "--url", "/", "--weight", "a=2");
+    expect(weightsOf(after)).toEqual({ a: 2, constructor: 1 });
+  });
+
   test("workers that have learnt something else are told apart", async () => {
     const front = await proxy({
       config: { pools: { web: three({ strategy: "./mine.ts" }) }, workers: 2 },
@@ -398,6 +405,14 @@ describe("who would get a request", () => {
     expect(await failing("--url", "/", "--drain", "aa")).toMatch(
       /^1 [^]*no backend aa in pool web, there is a, b, c/,
     );
+    for (const id of ["aa", "constructor", "__proto__"]) {
+      expect(await failing("--url", "/", "--weight", `${id}=3`)).toContain(
+        `no backend ${id} in pool web, there is a, b, c${id === "aa" ? '; did you mean "a"?' : "\n"}`,
+      );
+    }
+    expect(await failing("--url", "/", "--client", "nonsense")).toMatch(
+      /^2 [^]*--client: found "nonsense", allowed an IP address/,
+    );
     expect(await failing("--trace", TRACE)).toMatch(/^1 [^]*no decision of trace 4bf9/);
     const post = async (body: string): Promise<string> => {
       const answer = await fetch(`${front.admin}/api/v1/explain`, { method: "POST", body });
@@ -405,7 +420,15 @@ describe("who would get a request", () => {
     };
     expect(await post("{")).toStartWith("400 ");
     expect(await post('{"url":"ftp://x"}')).toContain("400 ");
-    expect(await post('{"url":"/","weights":{"a":-1}}')).toContain("weights.a");
+    expect(await post('{"url":"/","weights":{"a":-1}}')).toContain("weights.a: ");
+    expect(await post('{"url":"/","weights":{"__proto__":"1"}}')).toContain("weights.__proto__: ");
+    expect(await post('{"url":"/","weights":{"__proto__":1}}')).toContain("422 ");
+    expect(await post('{"url":"/","weights":[1]}')).toContain("weights: ");
+    expect(await post('{"url":"/","clientAddress":"10.0.0.1:80"}')).toContain(
+      'clientAddress: found \\"10.0.0.1:80\\", allowed an IP address',
+    );
+    // Whoever comes through a unix socket has none.
+    expect(await post('{"url":"/","clientAddress":""}')).toStartWith("200 ");
     expect(await post(JSON.stringify({ url: "/".repeat(300_000) }))).toStartWith("413 ");
   });
 });

@@ -1,5 +1,6 @@
 import type { ExplainBody } from "../../admin/explain.ts";
 import type { StrategyConfig } from "../../config/config.ts";
+import { findAddressProblem } from "../../config/ip-address.ts";
 import { findFileProblem, isStrategyFile } from "../../config/strategy-file.ts";
 import { ConfigError, type Problem } from "../../errors.ts";
 import { readSubject } from "../plugin/subject.ts";
@@ -51,27 +52,29 @@ export function readQuestion(values: ReadonlyMap<string, readonly string[]>): Ex
     }
     return [name ?? "", (value ?? "").trim()] as [string, string];
   });
-  const weights: Record<string, number> = {};
+  const weights = new Map<string, number>();
   for (const text of values.get("weight") ?? []) {
     const [, id, weight] = /^(.+)=([^=]+)$/.exec(text) ?? [];
     if (id === undefined || !(Number(weight) > 0 && Number.isFinite(Number(weight)))) {
       complain("--weight", `found ${JSON.stringify(text)}, allowed BACKEND=N with N above 0`);
-    } else weights[id] = Number(weight);
+    } else weights.set(id, Number(weight));
   }
+  const [pool, method, clientAddress] = [one("pool"), one("method"), one("client")];
+  const addressProblem = clientAddress === undefined ? null : findAddressProblem(clientAddress);
+  if (addressProblem !== null) complain("--client", addressProblem);
   const use = one("strategy");
   const fileProblem =
     use !== undefined && isStrategyFile(use) ? findFileProblem(use, process.cwd()) : null;
   if (fileProblem !== null) complain("--strategy", fileProblem);
   refuse(problems);
   const strategy = use === undefined ? null : readSubject(use, one("options"), "explain");
-  const [pool, method, clientAddress] = [one("pool"), one("method"), one("client")];
   return {
     kind: "request",
     body: {
       url,
       headers,
       drain: [...(values.get("drain") ?? [])],
-      weights,
+      weights: Object.fromEntries(weights),
       facts: strategy !== null,
       ...(pool === undefined ? {} : { pool }),
       ...(method === undefined ? {} : { method: method.toUpperCase() }),
