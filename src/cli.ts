@@ -21,7 +21,12 @@ if (args[0] === "__worker") {
 } else if (args[0] === "__evaluate") {
   await (await import("./process/evaluate-child.ts")).runEvaluation();
 } else if (args.length === 1 && (args[0] === "--version" || args[0] === "-v")) {
-  (await import("./cli/version.ts")).printVersion();
+  const [{ printVersion }, { watchStdout }] = await Promise.all([
+    import("./cli/version.ts"),
+    import("./cli/output.ts"),
+  ]);
+  watchStdout();
+  printVersion();
 } else {
   await (await import("./cli/main.ts")).main(args);
 }

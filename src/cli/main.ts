@@ -5,6 +5,7 @@ import { readArguments } from "./arguments.ts";
 import { commandNames, commands } from "./commands.ts";
 import { exitCodeOf, renderFailure } from "./failure.ts";
 import { fitStream, renderCommandHelp, renderRootHelp } from "./help.ts";
+import { watchStderr, watchStdout } from "./output.ts";
 import { printVersion } from "./version.ts";
 
 /**
@@ -12,6 +13,9 @@ import { printVersion } from "./version.ts";
  * 1 for what the machine refused, 2 for a mistake in usage or configuration, 70 for a bug of ours.
  */
 export async function main(args: readonly string[]): Promise<void> {
+  watchStderr();
+  // A server goes on whatever becomes of its output.
+  if (args[0] !== "serve" || asksForHelp(args)) watchStdout();
   try {
     await dispatch(args);
   } catch (thrown) {
