@@ -4,6 +4,7 @@ import type { ShadowFigures } from "../../strategy/shadow/figures.ts";
 import type { ShadowBackendSpec } from "../../strategy/shadow/projection.ts";
 import type { PlannedStrategy } from "../messages.ts";
 import type { ShadowPlan } from "./shadow-memory.ts";
+import { readFigures } from "./told-figures.ts";
 
 /** Sent once, before anything else. */
 export interface ShadowSetup {
@@ -44,60 +45,27 @@ const MOST_CHARACTERS = 500;
 
 /**
  * The message of a shadow, or null: the strategy runs in the same process and can send anything over
- * the same channel.
+ * the same channel. `backends`: of its pool.
  */
-export function readFromShadow(message: unknown): FromShadow | null {
+export function readFromShadow(
+  message: unknown,
+  backends: readonly { readonly id: string }[],
+): FromShadow | null {
   if (!isRecord(message)) return null;
-  const { type, version, reason, figures, id } = message;
+  const { type, version, reason, id } = message;
+  const figures = readFigures(message["figures"], backends);
   if (type === "started" && typeof version === "string") return { type, version };
   if (type === "running") return { type };
   if (type === "stopped" && typeof reason === "string") {
     const cut = reason.slice(0, MOST_CHARACTERS);
-    return { type, reason: cut, figures: isFigures(figures) ? figures : null };
+    return { type, reason: cut, figures };
   }
-  if (type === "report" && isCount(id) && isFigures(figures)) return { type, id, figures };
+  if (type === "report" && isCount(id) && figures !== null) return { type, id, figures };
   return null;
-}
-
-function isFigures(value: unknown): value is ShadowFigures {
-  if (!isRecord(value)) return false;
-  const { picks, agreed, agreement, refused, fallbacks, faults, dropped, pickMs, backends } = value;
-  return (
-    [picks, agreed, refused, fallbacks, faults, dropped].every(isCount) &&
-    isShare(agreement) &&
-    (pickMs === null || isPickTimes(pickMs)) &&
-    Array.isArray(backends) &&
-    backends.every(isBackend)
-  );
-}
-
-function isPickTimes(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const { sum, p50, p99, buckets } = value;
-  return [sum, p50, p99].every(isAmount) && Array.isArray(buckets) && buckets.every(isCount);
-}
-
-function isBackend(value: unknown): boolean {
-  if (!isRecord(value) || typeof value["id"] !== "string") return false;
-  return [value["shadow"], value["acting"]].every((side) => {
-    if (!isRecord(side) || !isCount(side["requests"]) || !isShare(side["share"])) return false;
-    const { inFlight } = side;
-    if (!isRecord(inFlight)) return false;
-    const { now, mean, max } = inFlight;
-    return isCount(now) && isAmount(mean) && isCount(max);
-  });
-}
-
-function isShare(value: unknown): boolean {
-  return value === null || (isAmount(value) && (value as number) <= 1);
 }
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isAmount(value: unknown): boolean {
-  return Number.isFinite(value) && (value as number) >= 0;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -21,6 +21,8 @@ export interface ShadowOptions {
   readonly log: Logger;
   /** Names it in the log. */
   readonly label: () => LogFields;
+  /** Of its pool, as they are now. */
+  readonly backends: () => readonly { readonly id: string }[];
   /** Its state is another one. */
   readonly onChange: () => void;
   /** What it has told last will not be told again. */
@@ -140,7 +142,7 @@ export class Shadow {
 
   #receive(child: ShadowProcess, raw: unknown): void {
     if (child !== this.#process) return;
-    const message = readFromShadow(raw);
+    const message = readFromShadow(raw, this.#options.backends());
     if (message === null) return;
     switch (message.type) {
       case "started": {

@@ -211,6 +211,7 @@ export class Shadows {
         shadow: `${identity.pool}[${entry.index}]`,
         strategy: identity.strategy.description.name,
       }),
+      backends: () => entry.backends,
       slot,
       pulse: this.#opened().pulse(slot),
       version,

@@ -4,6 +4,7 @@ import type { ChildEvents, ChildExit } from "../../../src/process/child-process.
 import type { ShadowSetup, ToShadow } from "../../../src/process/shadow/messages.ts";
 import { Shadow } from "../../../src/process/shadow/shadow.ts";
 import type { ShadowFigures } from "../../../src/strategy/shadow/figures.ts";
+import { PICK_BOUNDS } from "../../../src/telemetry/metrics/instruments.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
 import { VirtualClock } from "../../_support/virtual-clock.ts";
 
@@ -53,6 +54,7 @@ beforeEach(() => {
     now: clock.now,
     log,
     label: () => ({ shadow: "web[0]" }),
+    backends: () => [{ id: "a" }, { id: "b" }],
     onChange() {},
     onFigures: ({ picks }) => void gone.push(picks),
   });
@@ -247,6 +249,47 @@ describe("figures", () => {
     await clock.pass(500);
     expect(await asked).toMatchObject({ picks: 9 });
     expect(shadow.state).toBe("running");
+  });
+});
+
+describe("of what its strategy made up", () => {
+  const row = (id: string, requests = 0) => {
+    const side = { requests, share: null, inFlight: { now: 0, mean: 0, max: 0 } };
+    return { id, shadow: side, acting: side };
+  };
+
+  async function told(made: object): Promise<unknown> {
+    comeUp();
+    const asked = shadow.figures();
+    last().events.onMessage({ type: "report", id: 1, figures: { ...figures(1), ...made } });
+    await clock.pass(500);
+    return asked;
+  }
+
+  test("backends that the pool does not have are left out, and those it has are told once", async () => {
+    const strangers = Array.from({ length: 1000 }, (_, index) => row(`stranger-${index}`));
+    const backends = [...strangers, row("b", 1), row("a", 2), row("b", 3)];
+    expect(await told({ backends })).toEqual({
+      ...figures(1),
+      backends: [row("a", 2), row("b", 1)],
+    });
+  });
+
+  test("what nobody asked for is left out, also what no JSON has", async () => {
+    const more = { more: 1n };
+    const side = { ...row("a").shadow, ...more };
+    const backends = [{ ...row("a"), shadow: side, ...more }];
+    expect(await told({ backends, ...more })).toEqual({ ...figures(1), backends: [row("a")] });
+  });
+
+  test("times of picks that are not in our buckets make no report", async () => {
+    const buckets = Array.from({ length: 100_000 }, () => 0);
+    expect(await told({ pickMs: { sum: 0, p50: 0, p99: 0, buckets } })).toBeNull();
+  });
+
+  test("times of picks are told as they are otherwise", async () => {
+    const pickMs = { sum: 1, p50: 0.5, p99: 1, buckets: [...PICK_BOUNDS.map(() => 0), 1] };
+    expect(await told({ pickMs: { ...pickMs, more: 1n } })).toEqual({ ...figures(1), pickMs });
   });
 });
 

@@ -188,6 +188,24 @@ describe("after a reload", () => {
     expect(killed()).toHaveLength(64);
   });
 
+  test("a report is about the backends that the pool has by then", async () => {
+    apply(pool(["p2c"]));
+    apply(pool(["p2c"], { backends: [backend("b"), backend("c")] }));
+    const status = shadows.status();
+    const id = processes[0]?.told
+      .flatMap((each) => (each.type === "report" ? [each.id] : []))
+      .at(-1);
+    const side = { requests: 0, share: null, inFlight: { now: 0, mean: 0, max: 0 } };
+    const backends = ["a", "b", "c"].map((each) => ({ id: each, shadow: side, acting: side }));
+    const counts = { picks: 0, agreed: 0, refused: 0, fallbacks: 0, faults: 0, dropped: 0 };
+    const figures = { ...counts, agreement: null, pickMs: null, backends };
+    processes[0]?.events.onMessage({ type: "report", id, figures });
+    expect((await status)["web"]?.[0]?.figures?.backends.map((each) => each.id)).toEqual([
+      "b",
+      "c",
+    ]);
+  });
+
   test("other backends are told, the same ones are not", () => {
     apply(pool(["p2c"]));
     apply(pool(["p2c"]));
