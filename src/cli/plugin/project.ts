@@ -1,7 +1,7 @@
 import { lstatSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, RuntimeError } from "../../errors.ts";
+import { ConfigError, type Problem, RuntimeError } from "../../errors.ts";
 import { API_FOLDER, apiModules, apiPaths, apiTypes } from "./api-files.ts";
 import { strategyTemplate, testTemplate } from "./templates.ts";
 
@@ -19,7 +19,7 @@ const TSCONFIG = "tsconfig.json";
  * nothing at all when one of the author's files is there already; what lies in `.leastwise/` is ours
  * and is written anew.
  *
- * @throws {ConfigError} for a name that no strategy can have, or files that are there.
+ * @throws {ConfigError} for a name that no strategy can have, files that are there, or a `.leastwise` that is not ours.
  * @throws {RuntimeError} when the folder takes no files.
  */
 export async function createProject(name: string, folder: string): Promise<Project> {
@@ -28,7 +28,12 @@ export async function createProject(name: string, folder: string): Promise<Proje
     [`${name}.ts`]: strategyTemplate(name),
     [`${name}.test.ts`]: testTemplate(name),
   };
-  refuseExisting(Object.keys(files), folder);
+  const api = { ...apiTypes(), ...(await apiModules()) };
+  const problems = [
+    ...findExisting(Object.keys(files), folder),
+    ...findForeign(Object.keys(api), folder),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems);
   const notes: string[] = [];
   // The second strategy of a folder has the settings of the first.
   const settings = await readIfThere(join(folder, TSCONFIG));
@@ -36,7 +41,7 @@ export async function createProject(name: string, folder: string): Promise<Proje
   else if (!settings.includes(`${API_FOLDER}/`)) notes.push(FOREIGN_TSCONFIG);
   try {
     await mkdir(join(folder, API_FOLDER), { recursive: true });
-    for (const [file, text] of Object.entries({ ...apiTypes(), ...(await apiModules()) })) {
+    for (const [file, text] of Object.entries(api)) {
       await writeFile(join(folder, API_FOLDER, file), text);
     }
     // `wx`: what came into being since we looked is not overwritten either.
@@ -86,12 +91,27 @@ function refuseName(name: string): void {
   throw new ConfigError([{ path: "NAME", message }]);
 }
 
-function refuseExisting(files: readonly string[], folder: string): void {
+function findExisting(files: readonly string[], folder: string): Problem[] {
   const there = files.filter((file) => isThere(join(folder, file)));
-  if (there.length === 0) return;
-  throw new ConfigError(
-    there.map((path) => ({ path, message: "is there already, and nothing is overwritten" })),
-  );
+  return there.map((path) => ({ path, message: "is there already, and nothing is overwritten" }));
+}
+
+/** What would be written through a link is not ours, wherever it leads. */
+function findForeign(files: readonly string[], folder: string): Problem[] {
+  const own = lstatSync(join(folder, API_FOLDER), { throwIfNoEntry: false });
+  if (own === undefined) return [];
+  if (!own.isDirectory()) {
+    const found = own.isSymbolicLink() ? "a link" : "no folder";
+    const allowed = "a folder of leastwise's own, in which files are written anew";
+    return [{ path: API_FOLDER, message: `is ${found}, allowed ${allowed}` }];
+  }
+  return files.toSorted().flatMap((name) => {
+    const file = lstatSync(join(folder, API_FOLDER, name), { throwIfNoEntry: false });
+    if (file === undefined || file.isFile()) return [];
+    const found = file.isSymbolicLink() ? "a link" : "no file";
+    const message = `is ${found}, allowed a file, which is written anew`;
+    return [{ path: `${API_FOLDER}/${name}`, message }];
+  });
 }
 
 /** Empty when it cannot be read: a folder, a link to nothing. */

@@ -109,6 +109,41 @@ describe("plugin init", () => {
     expect(await readdir(folder.path)).toEqual(["mine.test.ts"]);
   });
 
+  const ALLOWED = "allowed a folder of leastwise's own, in which files are written anew";
+
+  test.each([
+    ["a link to a folder", (path: string) => symlink("elsewhere", path), `is a link, ${ALLOWED}`],
+    ["a link to nothing", (path: string) => symlink("nowhere", path), `is a link, ${ALLOWED}`],
+    ["a file", (path: string) => Bun.write(path, ""), `is no folder, ${ALLOWED}`],
+  ])("a .leastwise that is %s is refused", async (_what, make, message) => {
+    await using folder = await folderWith({ "elsewhere/index.js": "// mine" });
+    await make(join(folder.path, ".leastwise"));
+    const { exitCode, stderr } = await folder.run(["plugin", "init", "mine"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 2,
+      stderr: `leastwise: 1 problem\n  .leastwise: ${message}\n`,
+    });
+    expect((await readdir(folder.path)).toSorted()).toEqual([".leastwise", "elsewhere"]);
+    expect(await readdir(join(folder.path, "elsewhere"))).toEqual(["index.js"]);
+    expect(await Bun.file(join(folder.path, "elsewhere/index.js")).text()).toBe("// mine");
+  });
+
+  test("nor is anything written through what lies in it", async () => {
+    await using folder = await folderWith({ "precious.js": "// mine" });
+    await mkdir(join(folder.path, ".leastwise/testing.js"), { recursive: true });
+    await symlink("../precious.js", join(folder.path, ".leastwise/index.js"));
+    const { exitCode, stderr } = await folder.run(["plugin", "init", "mine"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 2,
+      stderr:
+        "leastwise: 2 problems\n" +
+        "  .leastwise/index.js: is a link, allowed a file, which is written anew\n" +
+        "  .leastwise/testing.js: is no file, allowed a file, which is written anew\n",
+    });
+    expect((await readdir(folder.path)).toSorted()).toEqual([".leastwise", "precious.js"]);
+    expect(await Bun.file(join(folder.path, "precious.js")).text()).toBe("// mine");
+  });
+
   test("a second strategy shares the first one's settings", async () => {
     await using folder = await folderWith({});
     await folder.run(["plugin", "init", "one"]);
