@@ -107,9 +107,7 @@ export const FAIL_OPEN = "every backend is ejected: requests are sent anyway";
 
 function compare(before: ExplainedPick, after: ExplainedPick): string {
   if (before.shares !== null && after.shares !== null) {
-    const [was, is] = [before.shares, after.shares];
-    const ids = [...new Set([...Object.keys(was), ...Object.keys(is)])].toSorted();
-    return `of 1,000 picks: ${ids.map((id) => `${id} ${was[id] ?? 0} -> ${is[id] ?? 0}`).join(", ")}`;
+    return `of 1,000 picks: ${compareShares(before.shares, after.shares)}`;
   }
   if (before.chosen !== after.chosen || isSpread(before) || isSpread(after)) {
     return `${whoIn(after)} would get it instead of ${whoIn(before)}`;
@@ -118,6 +116,22 @@ function compare(before: ExplainedPick, after: ExplainedPick): string {
   const [was, is] = before.shares === null ? ["always", "most often"] : ["most often", "always"];
   return `${after.chosen ?? "nobody"} would get it ${is} instead of ${was}`;
 }
+
+/** In one line. */
+const MOST_SHARES = 10;
+
+/** By name, or where they are too many those first that change the most. */
+function compareShares(was: Shares, is: Shares): string {
+  const ids = [...new Set([...Object.keys(was), ...Object.keys(is)])].toSorted();
+  const changeOf = (id: string): number => Math.abs((is[id] ?? 0) - (was[id] ?? 0));
+  const leftOut = ids.length - MOST_SHARES;
+  if (leftOut > 0) ids.sort((one, two) => changeOf(two) - changeOf(one));
+  const told = ids.slice(0, MOST_SHARES).map((id) => `${id} ${was[id] ?? 0} -> ${is[id] ?? 0}`);
+  const more = leftOut > 0 ? ` and ${leftOut} more, which --json shows` : "";
+  return `${told.join(", ")}${more}`;
+}
+
+type Shares = Readonly<Record<string, number>>;
 
 function isSpread({ shares }: ExplainedPick): boolean {
   return shares !== null && isEven(shares);

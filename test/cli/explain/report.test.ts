@@ -51,16 +51,12 @@ test("whoever gets most of the picks is marked, unless several get as many", () 
   expect(even).not.toContain("<-");
 });
 
-test.each([
-  [{ a: 300, b: 700 }, null, "b would get it always instead of most often"],
-  [null, { a: 300, b: 700 }, "b would get it most often instead of always"],
-  [{ a: 500, b: 500 }, null, "b would get it instead of one of several"],
-  [null, null, "nothing would change: b"],
-])("what would change is told when the same backend stays ahead (%j to %j)", (was, is, told) => {
+/** Its last line: what would change. */
+function change(was: ShownPick["shares"], is: ShownPick["shares"]): string {
   const [before, after] = [was, is].map(
     (shares) =>
       ({
-        ...pick({ chosen: "b", shares }),
+        ...pick({ chosen: "b", shares: shares ?? null }),
         strategy: { name: "random", version: "1", source: "built-in" },
         state: "none",
         otherWorkers: [],
@@ -68,5 +64,32 @@ test.each([
   );
   const request = { method: "GET", host: "a", path: "/", query: "" };
   const answer = { request, route: null, pool: "web", before, after } as unknown as ExplainAnswer;
-  expect(renderAnswer(answer, "a draining").trimEnd()).toEndWith(`\n\n${told}`);
+  return renderAnswer(answer, "a draining").trimEnd().split("\n\n").at(-1) ?? "";
+}
+
+test("of a large pool those whose shares change the most are told", () => {
+  const ids = Array.from({ length: 500 }, (_, index) => `b${String(index).padStart(3, "0")}`);
+  const was = Object.fromEntries(ids.map((id) => [id, 2]));
+  const is = { ...was, b400: 0, b007: 9, b123: 3, b499: 3 };
+  const told = change(was, is);
+  expect(told).toStartWith(
+    "of 1,000 picks: b007 2 -> 9, b400 2 -> 0, b123 2 -> 3, b499 2 -> 3, b000 2 -> 2, ",
+  );
+  expect(told.split(" -> ")).toHaveLength(11);
+  expect(told).toEndWith(" and 490 more, which --json shows");
+});
+
+test("of a small pool all are told, by name", () => {
+  expect(change({ b: 700, a: 300 }, { a: 290, c: 710 })).toBe(
+    "of 1,000 picks: a 300 -> 290, b 700 -> 0, c 0 -> 710",
+  );
+});
+
+test.each([
+  [{ a: 300, b: 700 }, null, "b would get it always instead of most often"],
+  [null, { a: 300, b: 700 }, "b would get it most often instead of always"],
+  [{ a: 500, b: 500 }, null, "b would get it instead of one of several"],
+  [null, null, "nothing would change: b"],
+])("what would change is told when the same backend stays ahead (%j to %j)", (was, is, told) => {
+  expect(change(was, is)).toBe(told);
 });
