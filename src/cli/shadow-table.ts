@@ -12,7 +12,7 @@ export function renderShadow(pool: string, shadow: ShadowStatus): string {
     ...(figures === null ? [] : describe(figures)),
   ];
   const line = `pool ${pool}: shadow ${name} ${version} (${source}), ${notes.join(", ")}`;
-  return figures === null || figures.picks === 0 ? line : `${line}\n${backendTable(figures)}`;
+  return figures === null || !hasRequests(figures) ? line : `${line}\n${backendTable(figures)}`;
 }
 
 function describe(figures: ShadowFigures): string[] {
@@ -24,6 +24,11 @@ function describe(figures: ShadowFigures): string[] {
     ...(faults > 0 ? [`${faults} faults`] : []),
     ...(dropped > 0 ? [`${dropped} requests not shown`] : []),
   ];
+}
+
+/** Not only what was picked: sessions of clients are a backend's load, too. */
+function hasRequests({ backends }: ShadowFigures): boolean {
+  return backends.some(({ acting }) => acting.requests > 0);
 }
 
 function backendTable({ backends }: ShadowFigures): string {

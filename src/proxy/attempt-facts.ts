@@ -35,15 +35,16 @@ export function attemptFacts(
 export function shadowedAttempt(
   { pool: { backends } }: ServingPool,
   { info, front }: { readonly info: RequestInfo; readonly front: FrontRequest },
-  { backend, candidates, failOpen }: Placement,
+  { backend, candidates, failOpen, affinity }: Placement,
   { id, number }: { readonly id: number; readonly number: number },
 ): ShadowedAttempt {
-  const all = candidates === backends;
+  const all = affinity || candidates === backends;
   const there = new Set(all ? [] : candidates);
   return {
     id,
     number,
     backend,
+    affinity,
     excluded: all ? [] : backends.filter((each) => !there.has(each)),
     failOpen,
     request: info,

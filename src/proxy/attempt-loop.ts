@@ -199,9 +199,8 @@ export class AttemptLoop {
       host,
       now,
       observed: watched,
-      // A strategy is not asked about sessions, and neither is its shadow.
       sampled:
-        shadow !== null && !placed.affinity && shadow.takes()
+        shadow !== null && shadow.takes()
           ? shadow.attemptStarting(
               shadowedAttempt(this.#serving, this.#request, placed, { id, number }),
             )

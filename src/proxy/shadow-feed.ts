@@ -20,7 +20,9 @@ export interface ShadowedAttempt {
   /** 1 for the first. */
   readonly number: number;
   readonly backend: Backend;
-  /** The pool's backends that the acting strategy could not pick. */
+  /** The client's session is there: the acting strategy was not asked. */
+  readonly affinity: boolean;
+  /** The pool's backends that the acting strategy could not pick; empty when it was not asked. */
   readonly excluded: readonly Backend[];
   readonly failOpen: boolean;
   readonly request: RequestInfo;

@@ -7,6 +7,7 @@ import { Affinity } from "../../src/proxy/affinity.ts";
 import type { FrontAnswer, FrontRequest } from "../../src/proxy/front.ts";
 import { createHandler } from "../../src/proxy/handler.ts";
 import { ServingPool } from "../../src/proxy/serving-pool.ts";
+import type { ShadowFeed } from "../../src/proxy/shadow-feed.ts";
 import { StrategyHost } from "../../src/strategy/host.ts";
 import { frontRequest } from "./front-request.ts";
 import { backendConfig, newCounters, poolConfig } from "./pools.ts";
@@ -22,6 +23,8 @@ export interface HandlerBenchOptions {
   readonly strategy?: (env: StrategyEnv<unknown>) => Strategy;
   readonly wantsDecision?: boolean;
   readonly trustedProxies?: readonly TrustedProxy[];
+  /** Default: nobody is shown anything. */
+  readonly shadow?: ShadowFeed;
 }
 
 export interface HandlerBench {
@@ -72,7 +75,10 @@ export function handlerBench(
     { onFailing() {}, onTrialEnded() {} },
     now,
     undefined,
-    affinity === null ? {} : { affinity: new Affinity(pool, affinity, affinity.secret ?? "", now) },
+    {
+      affinity: affinity === null ? null : new Affinity(pool, affinity, affinity.secret ?? "", now),
+      shadow: options.shadow ?? null,
+    },
   );
   const facts = new RecordedFacts();
   facts.wantsDecision = options.wantsDecision ?? true;

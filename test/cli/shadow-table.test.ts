@@ -39,8 +39,19 @@ test("a shadow at work is shown beside what was done", () => {
   );
 });
 
-test("a shadow without picks has no table", () => {
+test("a shadow without picks shows the load that clients' sessions are", () => {
   const figures = { ...FIGURES, picks: 0, agreement: null, pickMs: null };
+  expect(renderShadow("web", { ...SHADOW, figures }).split("\n")).toEqual([
+    "pool web: shadow candidate abc (/x/candidate.ts), running, no picks yet",
+    "BACKEND  SHARE   WOULD BE  IN FLIGHT  WOULD BE  AT MOST  WOULD BE",
+    "a        75.0 %  25.0 %    3.14       0.50      12       2",
+  ]);
+});
+
+test("a shadow that was shown nothing has no table", () => {
+  const none = { ...side(0, 0, 0), requests: 0, share: null };
+  const backends = [{ id: "a", shadow: none, acting: none }];
+  const figures = { ...FIGURES, picks: 0, agreement: null, pickMs: null, backends };
   expect(renderShadow("web", { ...SHADOW, figures })).toBe(
     "pool web: shadow candidate abc (/x/candidate.ts), running, no picks yet",
   );

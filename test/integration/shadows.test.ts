@@ -126,6 +126,47 @@ describe("what a shadow would have done", () => {
     expect(shown?.figures).toMatchObject({ agreement: 1 });
   });
 
+  test("is what was done beside clients that stay where their sessions are, too", async () => {
+    const affinity = { secret: "a secret of more than thirty-two characters" };
+    const backends = [harness.backend(), harness.backend()] as const;
+    const named = backends.map(({ url }, index) => ({ url, id: index === 0 ? "a" : "b" }));
+    const web = { backends: named, affinity, shadow: ["least-connections"] };
+    const config: UserConfig = { pools: { web: { ...web, health: false } }, workers: 1 };
+    const front = await harness.proxy({ config });
+    await running(front);
+    await front.run("drain", "a");
+    const first = await fetch(front.url);
+    await first.text();
+    const cookie = (first.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    await front.run("undrain", "a");
+    const gate = Promise.withResolvers<void>();
+    backends[1].handler = async () => {
+      await gate.promise;
+      return "ok";
+    };
+    const sticky = Promise.all(
+      Array.from(
+        { length: 10 },
+        async () => (await fetch(front.url, { headers: { cookie } })).status,
+      ),
+    );
+    await backends[1].seen(11);
+    await send(front, 40);
+    expect(backends.map(({ requests }) => requests.length)).toEqual([40, 11]);
+    const [shown] = await until(front, "all picks", ([one]) => picksOf(one) === 41);
+    expect(shown?.figures).toMatchObject({ agreement: 1, dropped: 0 });
+    const atB = shown?.figures?.backends[1];
+    expect(atB?.acting).toMatchObject({ requests: 11, inFlight: { now: 10 } });
+    expect(atB?.shadow).toMatchObject({ requests: 11, inFlight: { now: 10 } });
+    gate.resolve();
+    expect(new Set(await sticky)).toEqual(new Set([200]));
+    await until(front, "nothing in flight", ([one]) =>
+      (one?.figures?.backends ?? []).every(
+        ({ shadow, acting }) => shadow.inFlight.now + acting.inFlight.now === 0,
+      ),
+    );
+  });
+
   test("is told in status and in metrics, and changes nothing", async () => {
     const { front, backends } = await stage({ "second.ts": SECOND }, ["./second.ts", "p2c"]);
     await running(front);

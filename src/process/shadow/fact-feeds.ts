@@ -129,7 +129,7 @@ class PoolFeed implements ShadowFeed {
 
   attemptStarting(facts: ShadowedAttempt): SampledAttempt | null {
     const telling = this.#telling;
-    const { id, number, backend, excluded, failOpen, request, headers } = facts;
+    const { id, number, backend, affinity, excluded, failOpen, request, headers } = facts;
     const { method, path, query, host, clientAddress } = request;
     const told = telling.tell({
       kind: "pick",
@@ -140,6 +140,7 @@ class PoolFeed implements ShadowFeed {
       failOpen,
       excluded: excluded.map((each) => each.id),
       chosen: backend.id,
+      affinity,
       request: {
         method,
         path,

@@ -14,10 +14,12 @@ export interface PickFact {
   /** 1 for the first attempt of a request. */
   readonly attempt: number;
   readonly failOpen: boolean;
-  /** Ids of the pool's backends that were no candidates. */
+  /** Ids of the pool's backends that were no candidates; empty for a session. */
   readonly excluded: readonly string[];
-  /** Where the acting strategy sent it. */
+  /** Where it was sent. */
   readonly chosen: string;
+  /** The client's session was there: no strategy was asked. */
+  readonly affinity: boolean;
   readonly request: {
     readonly method: string;
     readonly path: string;

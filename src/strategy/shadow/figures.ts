@@ -1,7 +1,7 @@
 /** What is known of a shadow. Plain data: the process that runs it tells its master. */
 
 export interface ShadowFigures {
-  /** Times it was asked for a backend. */
+  /** Times it was asked for a backend; nobody is asked about a client's session. */
   readonly picks: number;
   /** Those in which it picked where the acting strategy sent the request. */
   readonly agreed: number;
@@ -39,7 +39,7 @@ export interface ShadowBackend {
 }
 
 export interface Projected {
-  /** Requests it was given. */
+  /** Requests it was given, those of clients' sessions included. */
   readonly requests: number;
   /** Those as a share of what all backends were given, 0 to 1; null when that is nothing. */
   readonly share: number | null;

@@ -183,17 +183,25 @@ export class Projection {
     // The pool has changed since.
     if (candidates.length === 0) return;
     const context = contextOf(fact);
+    const acting = this.#entries.get(fact.chosen) ?? null;
+    // A session is at the same backend under any strategy, and loads it.
+    const backend = fact.affinity
+      ? (acting?.backend ?? null)
+      : this.#ask(candidates, context, fact.chosen);
+    if (acting !== null) this.#sent(acting.acting);
+    const running = this.#runningOf(source);
+    running.set(fact.id, { acting, projected: this.#project(backend, context) });
+  }
+
+  #ask(candidates: readonly FakeBackend[], context: PickContext, chosen: string): Backend | null {
     const before = this.#nowNs();
     const { backend, fallback } = this.host.pick(candidates as unknown as Candidates, context);
     this.#times.add(this.#nowNs() - before);
     this.#picks++;
     if (fallback) this.#fallbacks++;
     else if (backend === null) this.#refused++;
-    else if (backend.id === fact.chosen) this.#agreed++;
-    const acting = this.#entries.get(fact.chosen) ?? null;
-    if (acting !== null) this.#sent(acting.acting);
-    const running = this.#runningOf(source);
-    running.set(fact.id, { acting, projected: this.#project(backend, context) });
+    else if (backend.id === chosen) this.#agreed++;
+    return backend;
   }
 
   #candidatesOf({ excluded }: PickFact): readonly FakeBackend[] {

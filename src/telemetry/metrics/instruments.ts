@@ -281,7 +281,7 @@ export const SHADOW_REQUESTS = single(
   "counter",
   "leastwise.shadow.requests",
   "{request}",
-  "Requests that the shadow would have sent to the backend.",
+  "Requests that the backend would have had with the shadow, those of clients' sessions included.",
   [STRATEGY, SHADOW_INDEX, ...BACKEND],
 );
 export const SHADOW_ACTIVE = single(

@@ -51,6 +51,7 @@ function begin(feed: ShadowFeed, lines: readonly string[] = ["Host", "x.test"]) 
     id: nextId++,
     number: 1,
     backend: a as NonNullable<typeof a>,
+    affinity: false,
     excluded: [],
     failOpen: false,
     request: fakeRequest({ path: "/p" }),

@@ -62,6 +62,7 @@ function pick(id: number, chosen: string, change: Partial<PickFact> = {}): PickF
     failOpen: false,
     excluded: [],
     chosen,
+    affinity: false,
     request,
     ...change,
   };
@@ -320,6 +321,61 @@ describe("what the strategy is told", () => {
     for (const { shadow, acting } of backends) {
       expect([shadow.inFlight.now, acting.inFlight.now]).toEqual([0, 0]);
     }
+  });
+});
+
+describe("a request that a session has placed", () => {
+  test("is at that backend for a strategy that was not asked, and is no agreement", () => {
+    const asked: number[][] = [];
+    const calls: unknown[] = [];
+    const projection = project(
+      strategy({
+        pick(candidates) {
+          asked.push(candidates.map(({ inFlight }) => inFlight));
+          return candidates[0];
+        },
+        onStart: ({ backend: { id, inFlight } }) => void calls.push(["start", id, inFlight]),
+        onResponse: ({ backend: { id } }, { status }) => void calls.push(["response", id, status]),
+        onEnd: ({ backend: { id, inFlight } }, { outcome, status }) =>
+          void calls.push(["end", id, inFlight, outcome, status]),
+      }),
+    );
+    const head = { status: 502, firstByteMs: 5, upgraded: false, fields: [] };
+    projection.apply(0, pick(1, "b", { affinity: true }), 0);
+    projection.apply(0, pick(2, "b", { affinity: true }), 0);
+    projection.apply(0, pick(3, "a"), 10);
+    projection.apply(0, { kind: "head", id: 1, ...head }, 20);
+    projection.apply(0, end(1, { status: 502 }), 30);
+    const { picks, agreed, agreement, pickMs, backends } = projection.figures();
+    expect(asked).toEqual([[0, 2, 0]]);
+    expect({ picks, agreed, agreement }).toEqual({ picks: 1, agreed: 1, agreement: 1 });
+    expect(pickMs?.buckets).toEqual([0, 1, 0]);
+    const [, b] = backends;
+    expect(b?.shadow).toMatchObject({ requests: 2, share: 2 / 3, inFlight: { now: 1, max: 2 } });
+    expect(b?.acting).toEqual(b?.shadow as NonNullable<typeof b>["shadow"]);
+    // Failures of that backend are no other's.
+    expect(calls).toEqual([
+      ["start", "b", 1],
+      ["start", "b", 2],
+      ["start", "a", 1],
+      ["response", "b", 502],
+      ["end", "b", 1, "ok", 502],
+    ]);
+  });
+
+  test("is nothing when that backend is gone", () => {
+    const calls: string[] = [];
+    const projection = project(
+      strategy({
+        pick: () => null,
+        onStart: ({ backend }) => void calls.push(backend.id),
+        onEnd: ({ backend }) => void calls.push(backend.id),
+      }),
+    );
+    projection.apply(0, pick(1, "x", { affinity: true }), 0);
+    projection.apply(0, end(1), 1);
+    const { picks, refused } = projection.figures();
+    expect({ picks, refused, calls }).toEqual({ picks: 0, refused: 0, calls: [] });
   });
 });
 
