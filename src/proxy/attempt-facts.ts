@@ -38,16 +38,7 @@ export function shadowedAttempt(
   { backend, candidates, failOpen, affinity }: Placement,
   { id, number }: { readonly id: number; readonly number: number },
 ): ShadowedAttempt {
-  const all = affinity || candidates === backends;
-  const there = new Set(all ? [] : candidates);
-  return {
-    id,
-    number,
-    backend,
-    affinity,
-    excluded: all ? [] : backends.filter((each) => !there.has(each)),
-    failOpen,
-    request: info,
-    headers: front.headers,
-  };
+  const { headers } = front;
+  const request = info;
+  return { id, number, backend, affinity, backends, candidates, failOpen, request, headers };
 }

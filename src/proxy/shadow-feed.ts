@@ -22,8 +22,10 @@ export interface ShadowedAttempt {
   readonly backend: Backend;
   /** The client's session is there: the acting strategy was not asked. */
   readonly affinity: boolean;
-  /** The pool's backends that the acting strategy could not pick; empty when it was not asked. */
-  readonly excluded: readonly Backend[];
+  /** The pool's; one list from reload to reload. */
+  readonly backends: readonly Backend[];
+  /** Those that the acting strategy could pick, in the same order. */
+  readonly candidates: readonly Backend[];
   readonly failOpen: boolean;
   readonly request: RequestInfo;
   readonly headers: RequestHeaders;

@@ -19,8 +19,9 @@ beforeEach(() => {
 
 const feed: ShadowFeed = {
   takes: () => listening,
-  attemptStarting({ id, number, backend, affinity: placed, excluded, request }) {
-    const by = placed ? "session" : `pick without [${excluded.map((each) => each.id).join()}]`;
+  attemptStarting({ id, number, backend, affinity: placed, backends, candidates, request }) {
+    expect(backends.map((each) => each.id)).toEqual(["b0", "b1", "b2"]);
+    const by = placed ? "session" : `pick of [${candidates.map((each) => each.id).join()}]`;
     shown.push(`${id} ${request.path} attempt ${number} at ${backend.id} by ${by}`);
     return {
       responded: ({ status }) => void shown.push(`${id} ${status}`),
@@ -64,7 +65,7 @@ test("a pick is shown with what there was to pick from", async () => {
   const front = bench();
   front.counters.setProbe(1, PROBE_UNHEALTHY);
   await ask(front, "/a");
-  expect(shown).toEqual(["1 /a attempt 1 at b2 by pick without [b1]", "1 200", "1 ok"]);
+  expect(shown).toEqual(["1 /a attempt 1 at b2 by pick of [b0,b2]", "1 200", "1 ok"]);
 });
 
 describe("a request with a session", () => {
@@ -89,7 +90,7 @@ describe("a request with a session", () => {
     const cookie = await sessionAtFirst(front);
     front.counters.setProbe(0, PROBE_UNHEALTHY);
     await ask(front, "/a", cookie);
-    expect(shown[0]).toBe("2 /a attempt 1 at b2 by pick without [b0]");
+    expect(shown[0]).toBe("2 /a attempt 1 at b2 by pick of [b1,b2]");
   });
 
   test("whose backend fails is a pick from its second attempt on", async () => {
@@ -99,7 +100,7 @@ describe("a request with a session", () => {
     expect(shown).toEqual([
       "2 /a attempt 1 at b0 by session",
       "2 connect",
-      "3 /a attempt 2 at b2 by pick without [b0]",
+      "3 /a attempt 2 at b2 by pick of [b1,b2]",
       "3 200",
       "3 ok",
     ]);

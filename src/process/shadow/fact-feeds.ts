@@ -1,11 +1,12 @@
 import { isCredential } from "../../config/header-rules.ts";
 import type { Logger } from "../../log.ts";
-import type { AttemptEnd, AttemptHead } from "../../plugin.ts";
+import type { AttemptEnd, AttemptHead, Backend } from "../../plugin.ts";
 import { FactRingWriter } from "../../pool/fact-ring.ts";
 import { openSharedMemory } from "../../pool/shared-memory.ts";
 import type { HeaderField } from "../../proxy/front.ts";
 import type { RequestHeaders } from "../../proxy/request-fields.ts";
 import type { SampledAttempt, ShadowedAttempt, ShadowFeed } from "../../proxy/shadow-feed.ts";
+import { type CandidateMask, orderOf, placesOf } from "../../strategy/shadow/candidate-mask.ts";
 import { encodeFact, type Fact } from "../../strategy/shadow/facts.ts";
 import { SampleBudget } from "./sample-budget.ts";
 import { ShadowMemory, type ShadowPlan } from "./shadow-memory.ts";
@@ -113,6 +114,8 @@ class PoolFeed implements ShadowFeed {
   readonly #pool: string;
   readonly #telling: Telling;
   readonly #budget: SampleBudget;
+  /** Of lists of backends: computing one takes longer than all else. */
+  readonly #orders = new WeakMap<readonly Backend[], number>();
   #seen = 0;
 
   constructor(pool: string, telling: Telling, budget: SampleBudget) {
@@ -129,7 +132,7 @@ class PoolFeed implements ShadowFeed {
 
   attemptStarting(facts: ShadowedAttempt): SampledAttempt | null {
     const telling = this.#telling;
-    const { id, number, backend, affinity, excluded, failOpen, request, headers } = facts;
+    const { id, number, backend, affinity, failOpen, request, headers } = facts;
     const { method, path, query, host, clientAddress } = request;
     const told = telling.tell({
       kind: "pick",
@@ -138,7 +141,7 @@ class PoolFeed implements ShadowFeed {
       seen: this.#seen,
       attempt: number,
       failOpen,
-      excluded: excluded.map((each) => each.id),
+      candidates: this.#maskOf(facts),
       chosen: backend.id,
       affinity,
       request: {
@@ -151,6 +154,16 @@ class PoolFeed implements ShadowFeed {
       },
     });
     return told ? new ToldAttempt(id, telling) : null;
+  }
+
+  #maskOf({ affinity, backends, candidates }: ShadowedAttempt): CandidateMask | null {
+    if (affinity || candidates === backends) return null;
+    let order = this.#orders.get(backends);
+    if (order === undefined) {
+      order = orderOf(backends);
+      this.#orders.set(backends, order);
+    }
+    return { order, places: placesOf(backends, candidates) };
   }
 }
 

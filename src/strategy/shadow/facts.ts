@@ -1,5 +1,6 @@
 /** What a shadow is told of a request, in the words of the worker that serves it. Plain data. */
 import type { Outcome } from "../../plugin.ts";
+import type { CandidateMask } from "./candidate-mask.ts";
 
 /** Names and values of header fields, one after the other; a name may come twice. */
 export type FactFields = readonly string[];
@@ -14,8 +15,8 @@ export interface PickFact {
   /** 1 for the first attempt of a request. */
   readonly attempt: number;
   readonly failOpen: boolean;
-  /** Ids of the pool's backends that were no candidates; empty for a session. */
-  readonly excluded: readonly string[];
+  /** Null: all of the pool's backends; also for a session. */
+  readonly candidates: CandidateMask | null;
   /** Where it was sent. */
   readonly chosen: string;
   /** The client's session was there: no strategy was asked. */

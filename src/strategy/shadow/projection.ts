@@ -1,6 +1,7 @@
 import type { Attempt, Backend, Candidates, HeaderReader, PickContext } from "../../plugin.ts";
 import { addInFlight, changeBackend, FakeBackend } from "../fake-backend.ts";
 import type { StrategyHost } from "../host.ts";
+import { atPlaces, orderOf } from "./candidate-mask.ts";
 import type { EndFact, Fact, FactFields, HeadFact, PickFact } from "./facts.ts";
 import type { Projected, ShadowBackend, ShadowFigures } from "./figures.ts";
 import { InFlightAverage } from "./in-flight-average.ts";
@@ -58,6 +59,8 @@ export class Projection {
   /** In the pool's order. */
   #entries: ReadonlyMap<string, Entry> = new Map();
   #backends: readonly FakeBackend[] = [];
+  /** Of `#backends`. */
+  #order = 0;
   /** By source: attempts are told apart by numbers of their worker. */
   readonly #running = new Map<number, Map<number, Running>>();
   readonly #times = new PickTimes();
@@ -171,6 +174,7 @@ export class Projection {
       }),
     );
     this.#backends = [...this.#entries.values()].map(({ backend }) => backend);
+    this.#order = orderOf(this.#backends);
   }
 
   #newEntry(spec: ShadowBackendSpec): Entry {
@@ -179,15 +183,12 @@ export class Projection {
   }
 
   #pick(source: number, fact: PickFact): void {
-    const candidates = this.#candidatesOf(fact);
-    // The pool has changed since.
-    if (candidates.length === 0) return;
+    const candidates = fact.affinity ? null : this.#candidatesOf(fact);
     const context = contextOf(fact);
     const acting = this.#entries.get(fact.chosen) ?? null;
     // A session is at the same backend under any strategy, and loads it.
-    const backend = fact.affinity
-      ? (acting?.backend ?? null)
-      : this.#ask(candidates, context, fact.chosen);
+    const backend =
+      candidates === null ? (acting?.backend ?? null) : this.#ask(candidates, context, fact.chosen);
     if (acting !== null) this.#sent(acting.acting);
     const running = this.#runningOf(source);
     running.set(fact.id, { acting, projected: this.#project(backend, context) });
@@ -204,9 +205,10 @@ export class Projection {
     return backend;
   }
 
-  #candidatesOf({ excluded }: PickFact): readonly FakeBackend[] {
-    const backends = this.#backends;
-    return excluded.length === 0 ? backends : backends.filter(({ id }) => !excluded.includes(id));
+  /** Null: the worker has other backends, before a reload or after it. Nothing can be asked then, but load is load. */
+  #candidatesOf({ candidates }: PickFact): readonly FakeBackend[] | null {
+    if (candidates === null) return this.#backends;
+    return candidates.order === this.#order ? atPlaces(this.#backends, candidates.places) : null;
   }
 
   #project(backend: Backend | null, { request, attempt: number }: PickContext) {

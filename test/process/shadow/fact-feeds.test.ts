@@ -11,11 +11,11 @@ import {
 } from "../../../src/process/shadow/shadow-memory.ts";
 import { ShadowRunner } from "../../../src/process/shadow/shadow-runner.ts";
 import { RequestFields } from "../../../src/proxy/request-fields.ts";
-import type { ShadowFeed } from "../../../src/proxy/shadow-feed.ts";
+import type { ShadowedAttempt, ShadowFeed } from "../../../src/proxy/shadow-feed.ts";
 import type { StrategyPlugin } from "../../../src/plugin.ts";
 import type { ShadowFigures } from "../../../src/strategy/shadow/figures.ts";
 import { fakeRequest } from "../../../src/strategy/fake-request.ts";
-import { newPool } from "../../_support/pools.ts";
+import { backendConfig, newPool } from "../../_support/pools.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
 
 const END = { outcome: "ok", status: 200, firstByteMs: 1, durationMs: 2 } as const;
@@ -43,19 +43,26 @@ function feeds(column = 0): FactFeeds {
   return new FactFeeds({ column, now: () => nowMs, log: new RecordedLog() });
 }
 
-const [a, b] = newPool(2).backends;
+const { backends } = newPool(2);
+const [a] = backends;
 
-function begin(feed: ShadowFeed, lines: readonly string[] = ["Host", "x.test"]) {
+function begin(
+  feed: ShadowFeed,
+  lines: readonly string[] = ["Host", "x.test"],
+  change: Partial<ShadowedAttempt> = {},
+) {
   if (!feed.takes()) return null;
   return feed.attemptStarting({
     id: nextId++,
     number: 1,
     backend: a as NonNullable<typeof a>,
     affinity: false,
-    excluded: [],
+    backends,
+    candidates: backends,
     failOpen: false,
     request: fakeRequest({ path: "/p" }),
     headers: new RequestFields(lines),
+    ...change,
   });
 }
 
@@ -178,7 +185,7 @@ describe("a strategy in its process", () => {
   let clockMs: number;
   let beats: number;
 
-  function run(plugin: StrategyPlugin<unknown>): ShadowRunner {
+  function run(plugin: StrategyPlugin<unknown>, pool = backends): ShadowRunner {
     stopped = [];
     clockMs = 0;
     beats = 0;
@@ -194,9 +201,9 @@ describe("a strategy in its process", () => {
           description: { name: plugin.name, version: "1", source: "built-in" },
         },
         options: undefined,
-        backends: [a, b].map((backend) => ({
-          id: backend?.id ?? "",
-          url: backend?.url ?? "",
+        backends: pool.map(({ id, url }) => ({
+          id,
+          url,
           weight: 1,
           labels: {},
           health: "unknown",
@@ -290,6 +297,37 @@ describe("a strategy in its process", () => {
     for (let i = 0; i < 10; i++) begin(feed);
     runner.receive({ type: "draining", id: "b", draining: true });
     expect(runner.figures().picks).toBe(31);
+  });
+
+  test("sees which half of a thousand backends are candidates, and tells sessions from picks", () => {
+    const ids = Array.from({ length: 1000 }, (_, index) => `http://backend-${index}.test:8080`);
+    const large = newPool(ids.map((id) => backendConfig(id))).backends;
+    const asked: string[][] = [];
+    const runner = run(
+      {
+        name: "candidate",
+        apiVersion: 1,
+        create: () => ({
+          pick(all) {
+            asked.push(all.map(({ id }) => id));
+            return all[0];
+          },
+        }),
+      },
+      large,
+    );
+    const candidates = large.filter((_, place) => [1, 2].includes(place % 4));
+    expect(candidates).toHaveLength(500);
+    const backend = candidates[0] as NonNullable<typeof a>;
+    const facts = { backend, backends: large, candidates };
+    const feed = feeds().feedOf("web", plan);
+    expect(begin(feed, [], facts)).not.toBeNull();
+    expect(begin(feed, [], { ...facts, affinity: true })).not.toBeNull();
+    runner.tick();
+    expect(asked).toEqual([candidates.map(({ id }) => id)]);
+    expect(runner.figures()).toMatchObject({ picks: 1, agreed: 1, dropped: 0 });
+    const first = runner.figures().backends.find(({ id }) => id === backend.id);
+    expect(first?.shadow.inFlight.now).toBe(2);
   });
 
   test("follows its pool", () => {

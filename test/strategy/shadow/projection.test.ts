@@ -3,6 +3,7 @@ import type { Backend, Strategy, StrategyPlugin } from "../../../src/plugin.ts";
 import { builtIns, findBuiltIn } from "../../../src/strategy/built-in.ts";
 import { StrategyHost } from "../../../src/strategy/host.ts";
 import { createRandom } from "../../../src/strategy/random.ts";
+import { orderOf, placesOf } from "../../../src/strategy/shadow/candidate-mask.ts";
 import type { EndFact, Fact, PickFact } from "../../../src/strategy/shadow/facts.ts";
 import { Projection } from "../../../src/strategy/shadow/projection.ts";
 import { RecordedLog } from "../../_support/recorded-log.ts";
@@ -60,12 +61,19 @@ function pick(id: number, chosen: string, change: Partial<PickFact> = {}): PickF
     seen: id,
     attempt: 1,
     failOpen: false,
-    excluded: [],
+    candidates: null,
     chosen,
     affinity: false,
     request,
     ...change,
   };
+}
+
+/** Of the pool that these tests begin with. */
+function only(...ids: string[]): Pick<PickFact, "candidates"> {
+  const all = specs("a", "b", "c");
+  const some = all.filter(({ id }) => ids.includes(id));
+  return { candidates: { order: orderOf(all), places: placesOf(all, some) } };
 }
 
 function end(id: number, change: Partial<EndFact> = {}): EndFact {
@@ -122,8 +130,7 @@ function traffic(
     const candidates = some.length === 0 ? ids : some;
     const chosen = choose(inFlight, candidates);
     inFlight.set(chosen, (inFlight.get(chosen) ?? 0) + 1);
-    const excluded = ids.filter((each) => !candidates.includes(each));
-    facts.push({ source, atMs: nowMs, fact: pick(id, chosen, { excluded }) });
+    facts.push({ source, atMs: nowMs, fact: pick(id, chosen, only(...candidates)) });
     due.push({ atMs: nowMs + random() * 40, source, id, chosen, startMs: nowMs });
   }
   finish(Number.POSITIVE_INFINITY);
@@ -391,7 +398,7 @@ describe("a pool that changes", () => {
       }),
     );
     projection.apply(0, pick(1, "a"), 0);
-    projection.apply(0, pick(2, "b", { excluded: ["a", "c"] }), 0);
+    projection.apply(0, pick(2, "b", only("b")), 0);
     projection.setBackends(specs("b", "d"));
     projection.apply(0, pick(3, "b"), 10);
     for (const id of [1, 2, 3]) projection.apply(0, end(id), 20);
@@ -428,11 +435,36 @@ describe("a pool that changes", () => {
     expect(told).toEqual([["a", "unhealthy", "healthy", "unhealthy"]]);
   });
 
-  test("asks nothing when none of the candidates is there any more", () => {
-    const projection = project(LEAST_BY_NAME);
-    projection.apply(0, pick(1, "x", { excluded: ["a", "b", "c"] }), 0);
-    projection.apply(0, end(1), 1);
-    expect(projection.figures().picks).toBe(0);
+  test("asks nothing about candidates of a list that is not its own, before and after a reload, but sees the load", () => {
+    const asked: string[] = [];
+    const projection = project(
+      strategy({
+        pick(candidates) {
+          asked.push(candidates.map(({ id, inFlight }) => id + inFlight).join());
+          return candidates[0];
+        },
+      }),
+    );
+    const [before, after] = [specs("a", "b", "c"), specs("c", "d", "b")];
+    const among = (list: typeof before, ...places: number[]) => {
+      const some = list.filter((_, place) => places.includes(place));
+      return { candidates: { order: orderOf(list), places: placesOf(list, some) } };
+    };
+    projection.apply(0, pick(1, "b", among(before, 0, 1)), 0);
+    projection.apply(0, pick(2, "b", among(after, 1, 2)), 1);
+    projection.apply(0, pick(3, "d", among(after, 0, 1)), 2);
+    projection.apply(0, pick(4, "c", among(before, 1, 2)), 3);
+    expect(asked).toEqual(["a0,b0", "b1,c0"]);
+    projection.setBackends(after);
+    projection.apply(0, pick(5, "b", among(before, 0, 1)), 4);
+    projection.apply(0, pick(6, "b", among(after, 1, 2)), 5);
+    expect(asked.slice(2)).toEqual(["d0,b3"]);
+    for (let id = 1; id <= 6; id++) projection.apply(0, end(id), 6);
+    const { picks, backends } = projection.figures();
+    expect(picks).toBe(3);
+    for (const { shadow, acting } of backends) {
+      expect([shadow.inFlight.now, acting.inFlight.now]).toEqual([0, 0]);
+    }
   });
 });
 
