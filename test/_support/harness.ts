@@ -1,5 +1,6 @@
 import { afterEach, beforeAll } from "bun:test";
 import { BUILD_TIMEOUT_MS, leastwiseBinary } from "./binary.ts";
+import { DeadBackend } from "./dead-backend.ts";
 import { type FakeBackend, startFakeBackend } from "./fake-backend.ts";
 import { type Proxy, type ProxyOptions, startProxy } from "./proxy.ts";
 
@@ -31,8 +32,8 @@ export function useHarness(): Harness {
       return started;
     },
     deadBackend() {
-      const dead = startFakeBackend();
-      dead.stop();
+      const dead = new DeadBackend();
+      running.push(dead);
       return dead;
     },
     async proxy(options) {
