@@ -15,7 +15,8 @@ async function frontOf(
   strategy: string | { readonly use: string; readonly options: unknown },
   workers = 1,
 ): Promise<Proxy> {
-  const backends = list.map(({ url }) => url);
+  // Ids that no port is part of: where a hash of them leads is the same in each run.
+  const backends = list.map(({ url }, index) => ({ url, id: `backend-${index}` }));
   // Ejection would cure what the strategy has to, and retries would hide what it picked.
   const without = { health: false, ejection: false, retry: false } as const;
   return proxy({ config: { pools: { web: { backends, strategy, ...without } }, workers } });
