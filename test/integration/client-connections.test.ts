@@ -28,17 +28,14 @@ describe("connections that never get as far as a request", () => {
   test("silent ones and heads of a byte at a time are closed after 12 s, while other clients are served [F08, F11]", async () => {
     const front = await serveEcho();
     const slow = await connectMany(front, 324);
-    for (const client of slow.slice(0, 24)) client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
+    const [heads, lines, silent] = [slow.slice(0, 24), slow.slice(24, 34), slow.slice(34)];
+    for (const client of heads) client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
     const drip = setInterval(() => {
-      for (const client of slow.slice(0, 24)) client.send("x");
-      for (const client of slow.slice(24, 34)) client.send("\r\n");
+      for (const client of heads) client.send("x");
+      for (const client of lines) client.send("\r\n");
     }, 250);
     const still = { open: slow.length };
-    const ends = slow.map(async (client) => {
-      const how = await client.closed;
-      still.open--;
-      return how === "fin" ? client.received() : how;
-    });
+    for (const client of slow) void client.closed.then(() => still.open--);
     let served = 0;
     try {
       for (; still.open > 0; served++) {
@@ -51,11 +48,15 @@ describe("connections that never get as far as a request", () => {
       clearInterval(drip);
     }
     expect(served).toBeGreaterThan(100);
-    expect(new Set(await Promise.all(ends))).toEqual(new Set([""]));
+    expect(new Set(slow.map((client) => client.received()))).toEqual(new Set([""]));
+    // A byte that crosses the close makes the kernel reset: of those that drip nobody can say which it is.
+    expect(new Set(await Promise.all(silent.map((client) => client.closed)))).toEqual(
+      new Set(["fin"]),
+    );
     expect(await front.until("none in flight", isQuiet)).toMatchObject([
       { backends: [{ requests: served }] },
     ]);
-  }, 30_000);
+  }, 60_000);
 });
 
 describe("a connection that lies idle behind its answer", () => {
@@ -217,7 +218,7 @@ describe("20,000 small requests back to back over kept connections", () => {
     } finally {
       agent.destroy();
     }
-  });
+  }, 120_000);
 });
 
 describe("2,000 idle connections", () => {
