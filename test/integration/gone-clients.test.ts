@@ -9,6 +9,8 @@ import { connectRaw } from "../_support/raw-client.ts";
 const { backend, proxy } = useHarness();
 
 const REQUEST = "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n";
+/** Within it a client is seen to wait, goes away, and is noticed, also where the processors are busy. */
+const TIMEOUT = "1500ms";
 
 describe.each(["end", "reset"] as const)("a client that goes away (%s) [G14]", (how) => {
   test("while a connection is made: the next backend never hears of it", async () => {
@@ -17,7 +19,7 @@ describe.each(["end", "reset"] as const)("a client that goes away (%s) [G14]", (
     try {
       const front = await proxy(
         inOrder([`http://127.0.0.1:${hole.address.port}`, next.url], {
-          timeouts: { connect: "300ms" },
+          timeouts: { connect: TIMEOUT },
         }),
       );
       const client = await connectRaw(front.port);
@@ -39,7 +41,7 @@ describe.each(["end", "reset"] as const)("a client that goes away (%s) [G14]", (
     const next = backend();
     const front = await proxy(
       inOrder([silent.url, next.url], {
-        timeouts: { firstByte: "800ms" },
+        timeouts: { firstByte: TIMEOUT },
         retry: { attempts: 9, on: ["reset", "timeout"] },
       }),
     );
@@ -67,7 +69,7 @@ describe.each(["end", "reset"] as const)("a client that goes away (%s) [G14]", (
     const third = backend();
     const front = await proxy(
       inOrder([ill.url, silent.url, third.url], {
-        timeouts: { firstByte: "300ms" },
+        timeouts: { firstByte: TIMEOUT },
         retry: { attempts: 9, on: ["timeout", "503"] },
       }),
     );
