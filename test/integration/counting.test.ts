@@ -172,7 +172,8 @@ describe("a killed worker", () => {
 });
 
 async function untilServing(front: Proxy): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
     try {
       if ((await (await fetch(front.url)).text()) === "back") return;
     } catch {
