@@ -16,7 +16,7 @@ export interface ChaosBooks {
  */
 export function chaosStrategy(folder: string): string {
   return `
-    import { writeFileSync } from "node:fs";
+    import { renameSync, writeFileSync } from "node:fs";
     const path = ${JSON.stringify(folder)} + "/" + process.pid + ".json";
     export default { name: "moody", apiVersion: 1, create() {
       const underWay = new Set();
@@ -43,7 +43,10 @@ export function chaosStrategy(folder: string): string {
           if (!underWay.delete(id)) books.wrong.push("attempt " + id + " ended but was not under way");
           const cause = outcome === "ok" && status === 503 ? "unavailable" : outcome;
           books.ended[cause] = (books.ended[cause] ?? 0) + 1;
-          if (underWay.size === 0) writeFileSync(path, JSON.stringify(books));
+          if (underWay.size === 0) {
+            writeFileSync(path + ".new", JSON.stringify(books));
+            renameSync(path + ".new", path);
+          }
           throws(request, "onEnd");
         },
       };

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom } from "../../src/strategy/random.ts";
 import { Chaos, CLIENTS, requestsOf, startOnLowPort } from "../_support/chaos-run.ts";
-import { chaosStrategy, readChaosBooks } from "../_support/chaos-strategy.ts";
+import { type ChaosBooks, chaosStrategy, readChaosBooks } from "../_support/chaos-strategy.ts";
 import { watchCounts } from "../_support/chaos-watch.ts";
 import type { FakeBackend } from "../_support/fake-backend.ts";
 import { useHarness } from "../_support/harness.ts";
@@ -79,7 +79,7 @@ test(
 async function expectBalancedBooks(proxy: Proxy, folder: string): Promise<void> {
   const [pool] = await proxy.pools();
   const pids = (await proxy.workers()).map(({ pid }) => pid);
-  const { started, ended, wrong } = readChaosBooks(folder, pids);
+  const { started, ended, wrong } = await closedBooks(folder, pids, requestsOf(pool ? [pool] : []));
   console.log(`chaos: ${started} attempts, ${JSON.stringify(ended)}`);
   expect(wrong).toEqual([]);
   expect(started).toBe(requestsOf(pool ? [pool] : []));
@@ -91,6 +91,21 @@ async function expectBalancedBooks(proxy: Proxy, folder: string): Promise<void> 
   const blamed = Object.values(others).reduce((sum, count) => sum + count, 0);
   expect(failures).toBeGreaterThanOrEqual(blamed);
   expect(failures).toBeLessThanOrEqual(blamed + reset + gone);
+}
+
+/** A worker's strategy hears of an end after everybody can see that nothing is in flight. */
+async function closedBooks(
+  folder: string,
+  pids: readonly number[],
+  attempts: number,
+): Promise<ChaosBooks> {
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    const books = readChaosBooks(folder, pids);
+    const ended = Object.values(books.ended).reduce((sum, count) => sum + count, 0);
+    if (ended === attempts || performance.now() > deadline) return books;
+    await Bun.sleep(10);
+  }
 }
 
 /** No request is under way, and every connection that the proxy counts is idle and really there. */
