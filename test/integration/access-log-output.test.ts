@@ -109,6 +109,7 @@ describe("a file", () => {
         pids.every((pid) => !opens(pid, name)),
       );
     }
+    await until("a line in the last file", () => statSync(file).size > 0);
     sending.abort();
     await Promise.all(clients);
     expect(await front.stop()).toBe(0);
