@@ -24,9 +24,12 @@ describe("a worker that is killed under load", () => {
       await Bun.sleep(5);
       return tellWorker(...args);
     });
+    const startedAtMs = performance.now();
     const front = await proxy({
       config: { pools: { web: { backends: [answering.url] } }, workers: 3 },
     });
+    // A machine on which everything takes long to start may take as long for this.
+    const startMs = performance.now() - startedAtMs;
     const victims: number[] = [];
     clients = startClients(front.port, CLIENTS, 10);
     for (let place = 0; place < 3; place++) {
@@ -38,7 +41,7 @@ describe("a worker that is killed under load", () => {
       let workers: readonly WorkerView[];
       do workers = await whole(front, 3);
       while (workers[place]?.pid === pid);
-      expect(performance.now() - killedAtMs).toBeLessThan(2000 * crowding());
+      expect(performance.now() - killedAtMs).toBeLessThan(Math.max(2000 * crowding(), 4 * startMs));
     }
     await enough(clients, 300);
     await clients.stop();
