@@ -71,7 +71,7 @@ test.skipIf(process.platform === "win32")(
   async () => {
     const hanging = await startBackendProcess();
     try {
-      const front = await serve(hanging, { timeouts: { firstByte: "300ms" }, retry: false });
+      const front = await serve(hanging, { timeouts: { firstByte: "1s" }, retry: false });
       expect(await request(front, "/")).toEqual({ status: 200, text: "ok" });
       expect(await connectionsOf(front)).toEqual({ open: 1, idle: 1 });
       hanging.signal("SIGSTOP");

@@ -76,7 +76,7 @@ describe("consistent-hash", () => {
 describe("p2c", () => {
   test("gives a slow backend less", async () => {
     const [slow, ...others] = backends(3);
-    if (slow !== undefined) slow.handler = () => ({ delayMs: 50, body: "slow" });
+    if (slow !== undefined) slow.handler = () => ({ delayMs: 400, body: "slow" });
     const front = await frontOf([slow as FakeBackend, ...others], "p2c");
     await send(front.url, 300);
     const counts = [slow as FakeBackend, ...others].map(({ requests }) => requests.length);

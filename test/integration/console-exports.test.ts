@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { constants } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crowding } from "../_support/crowding.ts";
 import { useHarness } from "../_support/harness.ts";
 import type { Proxy } from "../_support/proxy.ts";
 
@@ -31,7 +32,7 @@ async function start(stdout: number, env: Record<string, string>): Promise<Proxy
 /** Answers come as if nobody had stopped reading. */
 async function load(proxy: Proxy, count: number, fields: Record<string, string> = {}) {
   for (let i = 0; i < count; i++) {
-    const signal = AbortSignal.timeout(5000);
+    const signal = AbortSignal.timeout(20_000);
     const response = await fetch(proxy.url, { headers: fields, signal });
     expect(response.status).toBe(200);
     await response.arrayBuffer();
@@ -91,7 +92,7 @@ describe("a pipe that nobody reads", () => {
     });
     const before = performance.now();
     expect(await proxy.stop()).toBe(0);
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(performance.now() - before).toBeLessThan(5000 * crowding());
   }, 60_000);
 
   test("takes no metric: the master goes on, and the stop takes its time at most", async () => {
@@ -106,7 +107,7 @@ describe("a pipe that nobody reads", () => {
     await load(proxy, 20);
     const before = performance.now();
     expect(await proxy.stop()).toBe(0);
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(performance.now() - before).toBeLessThan(5000 * crowding());
   }, 60_000);
 });
 
