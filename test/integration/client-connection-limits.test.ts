@@ -46,9 +46,9 @@ class Crowd {
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within 20 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within 60 s: ${what}`);
     await Bun.sleep(10);
   }
 }
@@ -99,7 +99,8 @@ describe("with 256 file descriptors for each of two workers", () => {
       const crowd = new Crowd();
       const visitor = new Crowd();
       try {
-        await visitor.join(proxy, 5, "127.0.0.2", "GET / HTTP/1.1\r\n");
+        // As the crowd: a head that does not come to its end would be closed after 12 s for that alone.
+        await visitor.join(proxy, 5, "127.0.0.2", beginning);
         // (256 - 64) / 2 connections per worker, as each may need another one to a backend.
         const room = 2 * 96;
         await crowd.join(proxy, 2 * room, "127.0.0.1", beginning);
@@ -117,6 +118,7 @@ describe("with 256 file descriptors for each of two workers", () => {
         crowd.leave();
       }
     },
+    90_000,
   );
 });
 
