@@ -39,9 +39,12 @@ for (const strategy of ["peak-ewma", "least-time"]) {
       for (const other of others) other.handler = () => ({ delayMs: 20, body: "quick" });
       const front = await frontOf([slow as FakeBackend, ...others], strategy);
       // So few that two in a row are quick beside it, also where the machine takes its time for each.
+      const startedAtMs = performance.now();
       await send(front.url, 600, 4);
-      // It is tried, and the first answer says it all; least connections would give it 15.
-      expect(slow?.requests.length).toBeLessThanOrEqual(8);
+      // It is tried, and the first answer says it all; least connections would always have one there, which makes 15
+      // in 6 s. Where the others take as long now and then, it is tried again.
+      const always = (performance.now() - startedAtMs) / 400;
+      expect(slow?.requests.length).toBeLessThanOrEqual(Math.max(8, 0.7 * always));
     });
 
     test("does not rush to a backend that fails at once, though nobody ejects it", async () => {
