@@ -36,7 +36,10 @@ export class ListenAddresses {
       const [kept] = known < 0 ? [] : free.splice(known, 1);
       if (kept !== undefined) found.push(kept);
       else if (this.#isOurs(address)) found.push({ wanted, address });
-      else found.push({ wanted, address: await this.#probe(address, listenPlace(index)) });
+      else {
+        const promised = found.map((each) => each.address);
+        found.push({ wanted, address: await this.#probe(address, listenPlace(index), promised) });
+      }
     }
     for (const { address } of found) if ("port" in address) this.#ports.add(address.port);
     return {
@@ -47,16 +50,20 @@ export class ListenAddresses {
     };
   }
 
-  async #probe(address: SocketAddress, place: string): Promise<SocketAddress> {
+  async #probe(
+    address: SocketAddress,
+    place: string,
+    promised: readonly SocketAddress[],
+  ): Promise<SocketAddress> {
     const formerlyOurs = "port" in address && this.#ports.has(address.port);
     for (let leftMs = formerlyOurs ? RELEASE_MS : 0; leftMs > 0; leftMs -= RELEASE_LOOK_MS) {
       try {
-        return await probeAddress(address, place);
+        return await probeAddress(address, place, promised);
       } catch {
         await Bun.sleep(RELEASE_LOOK_MS);
       }
     }
-    return await probeAddress(address, place);
+    return await probeAddress(address, place, promised);
   }
 
   /**

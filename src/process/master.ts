@@ -246,7 +246,8 @@ export class Master {
     const { config } = this.#inForce.current;
     try {
       await this.#inForce.findAddresses();
-      this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE);
+      const { all } = this.#listen;
+      this.#adminAddress = await probeAddress(this.#adminAddress, ADMIN_PLACE, all);
       this.#serveAdmin();
       this.#watch.start();
       await this.#inForce.start();

@@ -8,11 +8,17 @@ import { waitingName } from "./socket-file.ts";
  * Binds the address alone for a moment and returns it with its real port (0 asks for a free one).
  * Two listeners with `reusePort` on one address would silently share it; this way the second
  * instance learns that the port is taken. A unix socket that nobody listens on any more is removed.
- * `place` names where the address comes from, by flag and in the file.
+ * `place` names where the address comes from, by flag and in the file. `promised`: what was found
+ * before and is not bound yet, so that the kernel may give its port out again (Linux did so once in
+ * 7,000 times).
  *
  * Throws RuntimeError naming the address.
  */
-export async function probeAddress(address: SocketAddress, place: string): Promise<SocketAddress> {
+export async function probeAddress(
+  address: SocketAddress,
+  place: string,
+  promised: readonly SocketAddress[] = [],
+): Promise<SocketAddress> {
   await removeStaleSocket(address);
   try {
     const socket = { data() {} };
@@ -20,10 +26,14 @@ export async function probeAddress(address: SocketAddress, place: string): Promi
       Bun.listen({ unix: address.unix, socket }).stop(true);
       return address;
     }
-    const listener = Bun.listen({ ...address, socket });
-    const { port } = listener;
-    listener.stop(true);
-    return { hostname: address.hostname, port };
+    const isPromised = (port: number): boolean =>
+      promised.some((each) => "port" in each && each.port === port);
+    for (;;) {
+      const listener = Bun.listen({ ...address, socket });
+      const { port } = listener;
+      listener.stop(true);
+      if (address.port !== 0 || !isPromised(port)) return { hostname: address.hostname, port };
+    }
   } catch (error) {
     throw bindError(address, error, place);
   }
