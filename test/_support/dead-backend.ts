@@ -1,23 +1,31 @@
+import { bindSocket } from "./bound-socket.ts";
 import { FakeBackend } from "./fake-backend.ts";
-import { holdPort } from "./held-port.ts";
 
-/** A backend's address where nobody listens, nor will before `start` or `stop`. */
-export class DeadBackend extends FakeBackend {
-  readonly #held: ReturnType<typeof holdPort>;
+/**
+ * A backend's address where nobody listens. Its port is held, though: one that was given up would be given out again,
+ * also to the proxy that is to find nobody there.
+ */
+export function startDeadBackend(): FakeBackend {
+  const bound = bindSocket();
+  return new DeadBackend(bound.port, bound.close);
+}
 
-  constructor() {
-    const held = holdPort();
-    super({ port: held.port });
-    this.#held = held;
+class DeadBackend extends FakeBackend {
+  #release: (() => void) | null;
+
+  constructor(port: number, release: () => void) {
+    super({ port });
+    this.#release = release;
   }
 
   override start(): void {
-    this.#held.release();
+    this.stop();
     super.start();
   }
 
   override stop(): void {
-    this.#held.release();
     super.stop();
+    this.#release?.();
+    this.#release = null;
   }
 }

@@ -1,7 +1,4 @@
-import { dlopen, ptr } from "bun:ffi";
-
-const AF_INET = 2;
-const SOCK_STREAM = 1;
+import { bindSocket } from "./bound-socket.ts";
 
 /**
  * A listening socket that never accepts and whose backlog is full: the kernel leaves further connects unanswered, as
@@ -11,47 +8,15 @@ export async function fullBacklog(): Promise<{
   address: { hostname: string; port: number };
   stop(): void;
 }> {
-  const libc = openLibc();
-  const fd = libc.socket(AF_INET, SOCK_STREAM, 0);
-  // struct sockaddr_in: family (macOS: length, family), port 0 = any, 127.0.0.1.
-  const address = Buffer.alloc(16);
-  if (process.platform === "darwin") address.set([16, AF_INET]);
-  else address.writeUInt16LE(AF_INET);
-  address.set([127, 0, 0, 1], 4);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(16);
-  if (libc.bind(fd, ptr(address), 16) !== 0) throw new Error("bind failed");
-  if (libc.listen(fd, 0) !== 0) throw new Error("listen failed");
-  libc.getsockname(fd, ptr(address), ptr(length));
-  const port = address.readUInt16BE(2);
+  const bound = bindSocket();
+  const { port } = bound;
+  bound.listen(0);
   const filler = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
   return {
     address: { hostname: "127.0.0.1", port },
     stop: () => {
       filler.terminate();
-      libc.close(fd);
+      bound.close();
     },
   };
-}
-
-function openLibc() {
-  const candidates =
-    process.platform === "darwin"
-      ? ["libSystem.B.dylib"]
-      : ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-  const failures: unknown[] = [];
-  for (const name of candidates) {
-    try {
-      return dlopen(name, {
-        socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-        bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
-        listen: { args: ["i32", "i32"], returns: "i32" },
-        getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
-        close: { args: ["i32"], returns: "i32" },
-      }).symbols;
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  throw new AggregateError(failures, "no libc found");
 }

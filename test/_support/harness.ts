@@ -1,13 +1,13 @@
 import { afterEach, beforeAll } from "bun:test";
 import { BUILD_TIMEOUT_MS, leastwiseBinary } from "./binary.ts";
-import { DeadBackend } from "./dead-backend.ts";
+import { startDeadBackend } from "./dead-backend.ts";
 import { type FakeBackend, startFakeBackend } from "./fake-backend.ts";
 import { type Proxy, type ProxyOptions, startProxy } from "./proxy.ts";
 
 export interface Harness {
   /** A scriptable backend that is stopped after the test. */
   backend(...how: Parameters<typeof startFakeBackend>): FakeBackend;
-  /** A backend's address where nobody listens. */
+  /** A backend's address where nobody listens until the test is over. */
   deadBackend(): FakeBackend;
   /** The compiled binary at work, stopped after the test. */
   proxy(options: ProxyOptions): Promise<Proxy>;
@@ -32,7 +32,7 @@ export function useHarness(): Harness {
       return started;
     },
     deadBackend() {
-      const dead = new DeadBackend();
+      const dead = startDeadBackend();
       running.push(dead);
       return dead;
     },

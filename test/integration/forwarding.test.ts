@@ -1,6 +1,6 @@
 /** What crosses the proxy, in both directions, through the compiled binary. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { DeadBackend } from "../_support/dead-backend.ts";
+import { startDeadBackend } from "../_support/dead-backend.ts";
 import { startFakeBackend } from "../_support/fake-backend.ts";
 import { type Proxy, startProxy } from "../_support/proxy.ts";
 import { connectRaw, exchangeRaw } from "../_support/raw-client.ts";
@@ -141,7 +141,7 @@ describe("a request", () => {
   });
 
   test("is tried at no backend when nothing listens, and the client learns why", async () => {
-    const dead = new DeadBackend();
+    const dead = startDeadBackend();
     const alone = await startProxy({
       config: { pools: { web: { backends: [dead.url], health: false } }, workers: 1 },
     });

@@ -2,14 +2,21 @@ import { dlopen, ptr } from "bun:ffi";
 
 const AF_INET = 2;
 const SOCK_STREAM = 1;
+/** So that no process that is started keeps the port. */
+const SOCK_CLOEXEC = process.platform === "linux" ? 0o2000000 : 0;
 
-/**
- * A port of 127.0.0.1 at which nobody listens, and that nobody else is given before `release`: whoever connects is
- * refused. A port that was only closed may be the next server's, once in some thousand times.
- */
-export function holdPort(): { readonly port: number; release(): void } {
+/** A socket on a port of its own of 127.0.0.1, which nobody else gets as long as it is open. */
+export interface BoundSocket {
+  readonly port: number;
+  /** Before that, whoever connects is refused. */
+  listen(backlog: number): void;
+  close(): void;
+}
+
+/** Bun listens where it binds, libc does one after the other. */
+export function bindSocket(): BoundSocket {
   const libc = openLibc();
-  const fd = libc.socket(AF_INET, SOCK_STREAM, 0);
+  const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   // struct sockaddr_in: family (macOS: length, family), port 0 = any, 127.0.0.1.
   const address = Buffer.alloc(16);
   if (process.platform === "darwin") address.set([16, AF_INET]);
@@ -18,14 +25,13 @@ export function holdPort(): { readonly port: number; release(): void } {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(16);
   if (libc.bind(fd, ptr(address), 16) !== 0) throw new Error("bind failed");
-  if (libc.getsockname(fd, ptr(address), ptr(length)) !== 0) throw new Error("getsockname failed");
-  let held = true;
+  libc.getsockname(fd, ptr(address), ptr(length));
   return {
     port: address.readUInt16BE(2),
-    release() {
-      if (held) libc.close(fd);
-      held = false;
+    listen(backlog) {
+      if (libc.listen(fd, backlog) !== 0) throw new Error("listen failed");
     },
+    close: () => void libc.close(fd),
   };
 }
 
@@ -40,6 +46,7 @@ function openLibc() {
       return dlopen(name, {
         socket: { args: ["i32", "i32", "i32"], returns: "i32" },
         bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+        listen: { args: ["i32", "i32"], returns: "i32" },
         getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
         close: { args: ["i32"], returns: "i32" },
       }).symbols;
