@@ -47,7 +47,7 @@ describe("a backend that answers no SYN [G02]", () => {
 
   test("among others like it takes no longer than timeouts.request: the third is not tried", async () => {
     const urls = [await blackhole(), await blackhole(), await blackhole()];
-    const timeouts = { connect: "400ms", request: "600ms" };
+    const timeouts = { connect: "1s", request: "1600ms" };
     const front = await proxy(inOrder(urls, { timeouts }));
     const told = await errorOf(await fetch(front.url));
     expect(told).toEqual([504, "leastwise; error=http_response_timeout", "request_timeout"]);
@@ -75,7 +75,11 @@ describe("a backend that accepts and says nothing [G03]", () => {
     const silent = backend(() => null);
     const other = backend();
     const front = await proxy(
-      inOrder([silent.url, other.url], { timeouts, retry: { on: ["timeout"] } }),
+      // The other one is as busy as this process is, and must have the time for it.
+      inOrder([silent.url, other.url], {
+        timeouts: { firstByte: "1s" },
+        retry: { on: ["timeout"] },
+      }),
     );
     expect((await fetch(front.url)).status).toBe(200);
     const told = await errorOf(await fetch(front.url, { method: "POST", body: "x" }));
@@ -122,7 +126,7 @@ describe("a backend that stops in the middle of a body [G05]", () => {
 });
 
 describe("timeouts.request, over several attempts [G12]", () => {
-  const LIMIT_MS = 2000;
+  const LIMIT_MS = 3000;
 
   /** Two backends say nothing, the third answers at this fraction of the limit. */
   async function answerAt(fraction: number): Promise<Response> {
@@ -141,7 +145,7 @@ describe("timeouts.request, over several attempts [G12]", () => {
       inOrder(
         all.map(({ url }) => url),
         {
-          timeouts: { firstByte: "700ms", request: `${LIMIT_MS}ms` },
+          timeouts: { firstByte: "1100ms", request: `${LIMIT_MS}ms` },
           retry: { attempts: 9, on: ["timeout"] },
         },
       ),
@@ -152,8 +156,8 @@ describe("timeouts.request, over several attempts [G12]", () => {
     return response;
   }
 
-  test("an answer a tenth before the limit is the client's, one a tenth after it comes too late", async () => {
-    const [early, late] = await Promise.all([answerAt(0.9), answerAt(1.1)]);
+  test("an answer before the limit is the client's, one after it comes too late", async () => {
+    const [early, late] = await Promise.all([answerAt(0.78), answerAt(1.22)]);
     expect([early.status, await early.text()]).toEqual([200, "in time"]);
     expect(await errorOf(late)).toEqual([
       504,

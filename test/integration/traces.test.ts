@@ -1,5 +1,6 @@
 /** One trace per request of a real leastwise, as a collector receives it: spans, kinds, statuses, attributes. */
 import { describe, expect, test } from "bun:test";
+import { connectRaw } from "../_support/raw-client.ts";
 import { calmly, traceOf, traceparentOf, useTracing } from "../_support/traced-proxy.ts";
 
 const { backend, deadBackend, collector, tracedProxy } = useTracing();
@@ -216,13 +217,21 @@ describe("a client that goes away is nobody's error", () => {
 
 test("a request's span lasts until the body has been sent, its attempt's within it", async () => {
   const receiver = collector();
+  const goOn = Promise.withResolvers<void>();
   const slow = backend(async (_, wire) => {
     await wire.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
-    await Bun.sleep(80);
+    await goOn.promise;
     await wire.write("3\r\ntwo\r\n0\r\n\r\n");
   });
   const proxy = await tracedProxy(receiver, calmly([slow.url]));
-  expect(await (await fetch(proxy.url)).text()).toBe("onetwo");
+  const client = await connectRaw(proxy.port);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until((text) => text.includes("one"));
+  // From when the proxy has had the beginning for certain.
+  await Bun.sleep(80);
+  goOn.resolve();
+  await client.until((text) => text.includes("two"));
+  client.end();
   const { server, attempts } = traceOf(await receiver.spans(2));
   const [attempt] = attempts;
   const head = attempt!.events.find(({ name }) => name === "leastwise.first_byte")!;
