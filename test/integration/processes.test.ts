@@ -130,7 +130,7 @@ describe("stopping", () => {
     const front = await proxy({
       config: {
         pools: { web: { backends: [url] } },
-        shutdown: { delay: "1s", grace: "1s" },
+        shutdown: { delay: "4s", grace: "1s" },
       },
     });
     expect((await fetch(`${front.admin}/-/ready`)).status).toBe(200);
@@ -199,7 +199,12 @@ describe("stopping", () => {
   test("a worker in an endless loop ends, too, when its master is killed", async () => {
     const { url } = backend();
     const front = await proxy({
-      config: { pools: { web: { backends: [url], strategy: "./loop.ts" } }, workers: 1 },
+      // Without a watchdog, or that might end it first.
+      config: {
+        pools: { web: { backends: [url], strategy: "./loop.ts" } },
+        workers: 1,
+        watchdog: false,
+      },
       files: {
         "loop.ts": `export default { name: "loop", apiVersion: 1, create: () => ({
           score(backend, { request }) {
@@ -415,7 +420,7 @@ async function serveWith(url: string, listen: string, admin: string) {
 /** Kills the first worker; resolves when its n-th replacement serves. */
 async function replaced(front: Proxy, restarts: number): Promise<void> {
   process.kill((await front.workers())[0]?.pid ?? 0, "SIGKILL");
-  for (let tries = 0; tries < 2000; tries++) {
+  for (let tries = 0; tries < 4000; tries++) {
     const told = front.log().split('"message":"worker replaced"').length - 1;
     if (told >= restarts) return;
     await Bun.sleep(5);
@@ -425,7 +430,7 @@ async function replaced(front: Proxy, restarts: number): Promise<void> {
 
 /** Resolves when nobody listens on the path any more. */
 async function noAnswer(unix: string): Promise<void> {
-  for (let tries = 0; tries < 1000; tries++) {
+  for (let tries = 0; tries < 4000; tries++) {
     try {
       (await Bun.connect({ unix, socket: { data() {} } })).terminate();
     } catch {
@@ -438,7 +443,7 @@ async function noAnswer(unix: string): Promise<void> {
 
 /** Resolves when nobody listens on the port any more. */
 async function refused(port: number): Promise<void> {
-  for (let tries = 0; tries < 1000; tries++) {
+  for (let tries = 0; tries < 4000; tries++) {
     try {
       (await connectRaw(port)).reset();
     } catch {
@@ -451,7 +456,7 @@ async function refused(port: number): Promise<void> {
 
 /** Resolves when none of the processes exists. */
 async function gone(pids: readonly number[]): Promise<void> {
-  for (let tries = 0; tries < 1000; tries++) {
+  for (let tries = 0; tries < 4000; tries++) {
     if (pids.every((pid) => !existsSync(`/proc/${pid}`))) return;
     await Bun.sleep(5);
   }
