@@ -231,19 +231,28 @@ test("workers that hold many old versions of a strategy are recycled by themselv
 
 test("a stop in the middle of recycling ends every worker, old and new", async () => {
   const silent = backend(() => null);
+  const held = join(folder, "held");
   const front = await proxy({
     config: {
-      pools: { web: { backends: [silent.url] } },
+      pools: { web: { backends: [silent.url], strategy: "./mine.ts" } },
       workers: 2,
       shutdown: { grace: "100ms" },
+    },
+    files: {
+      "mine.ts": `import { existsSync } from "node:fs";
+        while (existsSync(${JSON.stringify(held)})) await new Promise((go) => setTimeout(go, 5));
+        export default { name: "mine", apiVersion: 1, create: () => ({ score: () => 0 }) };`,
     },
   });
   const client = await connectRaw(front.port);
   client.send(GET);
   await silent.seen(1);
+  // The new worker does not get ready, so that the stop comes in the middle for certain.
+  writeFileSync(held, "");
   const recycled = recycle(front);
   while ((await front.workers()).length < 3) await Bun.sleep(5);
   const pids = await pidsOf(front);
+  expect(pids).toHaveLength(3);
   expect(await front.stop()).toBe(0);
   expect((await recycled).exitCode).toBe(1);
   await client.closed;
