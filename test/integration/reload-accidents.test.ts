@@ -161,7 +161,7 @@ describe("a reload", () => {
   test("that a stop overtakes opens no listener", async () => {
     const { url } = backend();
     const web = { backends: [url], strategy: "./mine.ts" };
-    const shutdown = { delay: "2s" };
+    const shutdown = { delay: "4s" };
     const front = await proxy({
       config: { pools: { web }, workers: 2, shutdown },
       files: { "mine.ts": strategy("first") },

@@ -164,13 +164,13 @@ describe("a client that sends a body", () => {
   test("a byte at a time is served", async () => {
     const one = backend();
     const front = await proxy({
-      config: { pools: { web: { backends: [one.url], timeouts: { idle: "1s" } } }, workers: 1 },
+      config: { pools: { web: { backends: [one.url], timeouts: { idle: "3s" } } }, workers: 1 },
     });
     const client = await connectRaw(front.port);
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
     for (const byte of "slowbody") {
       client.send(byte);
-      await Bun.sleep(250);
+      await Bun.sleep(500);
     }
     await client.until((text) => text.endsWith("ok"));
     expect(one.requests[0]?.text).toBe("slowbody");

@@ -314,12 +314,14 @@ test("a new version that loops in a timer is quarantined, and the one before can
   const front = await start(good, { watchdog: "500ms" });
   const before = (await front.pools())[0]?.strategy.version ?? "none";
   // Not before it is in force, or the reload is refused.
-  const bad = good.replace(
-    "create: (env) => ({",
-    'create: (env) => (setTimeout(() => { if (process.argv.includes("__worker")) for (;;); }, 2000), {',
-  );
-  writeFileSync(join(front.folder, "bad.ts"), bad);
+  const accepted = join(front.folder, "accepted");
+  const look = `setInterval(() => {
+      if (!armed && existsSync(${JSON.stringify(accepted)})) armed = !!setTimeout(() => { for (;;); }, 2000);
+    }, 20)`;
+  const bad = good.replace("create: (env) => ({", `create: (env) => (${look}, {`);
+  writeFileSync(join(front.folder, "bad.ts"), `import { existsSync } from "node:fs";\n${bad}`);
   expect(await front.reload()).toMatchObject({ ok: true });
+  writeFileSync(accepted, "");
   await front.until("the new version quarantined", ([pool]) => pool?.strategy.quarantined === true);
   writeFileSync(join(front.folder, "bad.ts"), good);
   expect(await front.reload()).toMatchObject({ ok: true, problems: [] });
