@@ -279,9 +279,12 @@ describe("however many requests fail, backends see at most 1.2 times as many, an
         workers,
       },
     });
+    const startedAt = performance.now();
     const endings = await sendMany(front.url, REQUESTS, 16);
-    // With so many requests the floor of the budget is less than its fraction, for each worker.
-    return { endings, seen: sum(all), allowed: 1.2 * REQUESTS };
+    const seconds = (performance.now() - startedAt) / 1000;
+    // A worker to which the kernel gives few of the connections lives on the floor, that of 10 seconds at the least.
+    const floor = 3 * Math.max(10, seconds) * (workers - 1);
+    return { endings, seen: sum(all), allowed: 1.2 * REQUESTS + floor };
   }
 
   test.each([

@@ -48,16 +48,23 @@ describe("built-ins", () => {
 
   test("least-connections gives a slow backend less", async () => {
     const [quick, slow] = backends(2);
-    if (slow !== undefined) slow.handler = () => ({ delayMs: 50, body: "slow" });
-    const front = await proxy({
-      config: { pools: { web: { backends: [quick?.url ?? "", slow?.url ?? ""] } } },
-    });
+    if (quick === undefined || slow === undefined) throw new Error("two were started");
     let left = 400;
+    // As slow as twenty answers of the quick one, however long these take.
+    slow.handler = async () => {
+      const seen = quick.requests.length;
+      await quick.until(() => quick.requests.length >= seen + 20 || left <= 0);
+      return "slow";
+    };
+    const front = await proxy({
+      config: { pools: { web: { backends: [quick.url, slow.url] } } },
+    });
     const one = async () => {
       while (left-- > 0) await (await fetch(front.url)).text();
+      quick.changed();
     };
     await Promise.all(Array.from({ length: 8 }, one));
-    expect(slow?.requests.length).toBeLessThan((quick?.requests.length ?? 0) / 2);
+    expect(slow.requests.length).toBeLessThan(quick.requests.length / 2);
   });
 });
 
