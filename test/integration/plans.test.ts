@@ -74,6 +74,7 @@ let answers: FromWorker[];
 let strategy: PlannedStrategy;
 let running: FakeBackend[];
 let generation: number;
+let given: SocketAddress[];
 
 beforeEach(async () => {
   Reflect.deleteProperty(globalThis, "seenByStrategy");
@@ -90,6 +91,7 @@ beforeEach(async () => {
   answers = [];
   running = [];
   generation = 0;
+  given = [];
   worker = new Worker({
     setup: {
       index: 0,
@@ -130,8 +132,11 @@ function backendAt(id: string, { url, address }: FakeBackend, change = {}) {
   return backendConfig(id, { url, address, ...change });
 }
 
-function freeAddress(): Promise<SocketAddress> {
-  return probeAddress({ hostname: "127.0.0.1", port: 0 }, "the test");
+/** None that this test had before. */
+async function freeAddress(): Promise<SocketAddress> {
+  const address = await probeAddress({ hostname: "127.0.0.1", port: 0 }, "the test", given);
+  given.push(address);
+  return address;
 }
 
 function makePlan(listen: readonly SocketAddress[], pool: PoolConfig): Plan {
