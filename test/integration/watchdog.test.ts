@@ -359,34 +359,38 @@ describe("a strategy that only workers cannot load", () => {
   test.each([
     ["loops", `${IN_WORKERS} for (;;);\n${strategy("")}`],
     ["exits", `${IN_WORKERS} process.exit(3);\n${strategy("")}`],
-  ])("because it %s is refused by a reload, and the old one goes on", async (_does, source) => {
-    const front = await start(strategy(""));
-    clients = startClients(front.port, CLIENTS, 16);
-    await enough(clients, 200);
-    writeFileSync(join(front.folder, "bad.ts"), source);
-    const { ok, problems } = await front.reload();
-    expect(ok).toBe(false);
-    expect(problems[0]?.message).toMatch(
-      /^a worker process ended before it could serve: .*in import of strategy bad of pool web$/,
-    );
-    expect(front.log()).toContain('"call":"import"');
-    const workers = await whole(front);
-    await enough(clients, 200);
-    await clients.stop();
-    const alive = workers.map(({ pid }) => pid);
-    expect(
-      clients.losses.filter(({ worker }) => worker !== null && alive.includes(worker)),
-    ).toEqual([]);
-    const [pool] = await front.pools();
-    expect(pool?.strategy.quarantined).toBe(false);
-    // One worker tries it alone.
-    expect(workers.reduce((sum, { restarts }) => sum + restarts, 0)).toBe(1);
-    await front.reload();
-    await whole(front);
-    const { problems: third } = await front.reload();
-    expect(third[0]?.message).toContain("has ended two workers, and is quarantined");
-    expect((await whole(front)).reduce((sum, { restarts }) => sum + restarts, 0)).toBe(2);
-  });
+  ])(
+    "because it %s is refused by a reload, and the old one goes on",
+    async (_does, source) => {
+      const front = await start(strategy(""));
+      clients = startClients(front.port, CLIENTS, 16);
+      await enough(clients, 200);
+      writeFileSync(join(front.folder, "bad.ts"), source);
+      const { ok, problems } = await front.reload();
+      expect(ok).toBe(false);
+      expect(problems[0]?.message).toMatch(
+        /^a worker process ended before it could serve: .*in import of strategy bad of pool web$/,
+      );
+      expect(front.log()).toContain('"call":"import"');
+      const workers = await whole(front);
+      await enough(clients, 200);
+      await clients.stop();
+      const alive = workers.map(({ pid }) => pid);
+      expect(
+        clients.losses.filter(({ worker }) => worker !== null && alive.includes(worker)),
+      ).toEqual([]);
+      const [pool] = await front.pools();
+      expect(pool?.strategy.quarantined).toBe(false);
+      // One worker tries it alone.
+      expect(workers.reduce((sum, { restarts }) => sum + restarts, 0)).toBe(1);
+      await front.reload();
+      await whole(front);
+      const { problems: third } = await front.reload();
+      expect(third[0]?.message).toContain("has ended two workers, and is quarantined");
+      expect((await whole(front)).reduce((sum, { restarts }) => sum + restarts, 0)).toBe(2);
+    },
+    60_000,
+  );
 });
 
 test("nobody is sent to workers that answer nothing, until they do", async () => {
