@@ -176,45 +176,50 @@ const STAYS = [
 ] as const satisfies readonly Harmless[];
 
 describe("a strategy that", () => {
-  test.each(ENDS)("$does costs the requests of its worker, and is replaced", async (each: Case) => {
-    const { source, log, config = {}, wholeWithinMs = 2000 } = each;
-    const front = await start(source, config);
-    const before = await whole(front);
-    clients = startClients(front.port, CLIENTS, 16);
-    // Straight to the backend: what the machine and this process add by themselves.
-    const control = startClients(front.backendPort, 4, 16);
-    await enough(clients, 500);
-    const calmUntilMs = performance.now();
-    const idle = watchIdleTime();
-    const end = ended(before);
-    const askedAtMs = performance.now();
-    await ask(front, "/bad");
-    const victim = await end;
-    while (!front.log().includes('"message":"worker replaced"')) await Bun.sleep(1);
-    const wholeMs = performance.now() - askedAtMs;
-    const after = await whole(front);
-    const idleShare = idle();
-    await Promise.all([clients.stop(), control.stop()]);
+  test.each(ENDS)(
+    "$does costs the requests of its worker, and is replaced",
+    async (each: Case) => {
+      const { source, log, config = {}, wholeWithinMs = 2000 } = each;
+      const front = await start(source, config);
+      const before = await whole(front);
+      clients = startClients(front.port, CLIENTS, 16);
+      // Straight to the backend: what the machine and this process add by themselves.
+      const control = startClients(front.backendPort, 4, 16);
+      await enough(clients, 500);
+      const calmUntilMs = performance.now();
+      const idle = watchIdleTime();
+      const end = ended(before);
+      const askedAtMs = performance.now();
+      await ask(front, "/bad");
+      const victim = await end;
+      while (!front.log().includes('"message":"worker replaced"')) await Bun.sleep(1);
+      const wholeMs = performance.now() - askedAtMs;
+      const after = await whole(front);
+      const idleShare = idle();
+      await Promise.all([clients.stop(), control.stop()]);
 
-    const survivor = before.find(({ pid }) => pid !== victim)?.pid;
-    const { answers, losses } = clients;
-    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-    // Null: it had connected to the worker that was ending.
-    expect(losses.filter(({ worker }) => worker !== victim && worker !== null)).toEqual([]);
-    expect(losses.length).toBeLessThanOrEqual(2 * CLIENTS);
-    expect(after.map(({ pid }) => pid)).not.toContain(victim);
-    expect(after.reduce((sum, { restarts }) => sum + restarts, 0)).toBe(1);
-    for (const text of log) expect(front.log()).toContain(text);
-    expect(wholeMs).toBeLessThan(wholeWithinMs * crowding());
-    const others = answers.filter(({ worker }) => worker === survivor);
-    const calm = p99(others.filter(({ atMs }) => atMs < calmUntilMs));
-    const meanwhile = p99(others.filter(({ atMs }) => atMs >= calmUntilMs));
-    const direct = p99(control.answers.filter(({ atMs }) => atMs >= calmUntilMs));
-    // The floors are what the machine does at that time, and what it does anyway. Where others leave it nothing to
-    // spare, everybody waits for them: a request through a worker three times as often as one straight to the backend.
-    if (idleShare > LEAST_IDLE) expect(meanwhile).toBeLessThan(Math.max(2 * calm, 6 * direct, 30));
-    await front.until("nothing in flight", isQuiet);
-  });
+      const survivor = before.find(({ pid }) => pid !== victim)?.pid;
+      const { answers, losses } = clients;
+      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+      // Null: it had connected to the worker that was ending.
+      expect(losses.filter(({ worker }) => worker !== victim && worker !== null)).toEqual([]);
+      expect(losses.length).toBeLessThanOrEqual(2 * CLIENTS);
+      expect(after.map(({ pid }) => pid)).not.toContain(victim);
+      expect(after.reduce((sum, { restarts }) => sum + restarts, 0)).toBe(1);
+      for (const text of log) expect(front.log()).toContain(text);
+      expect(wholeMs).toBeLessThan(wholeWithinMs * crowding());
+      const others = answers.filter(({ worker }) => worker === survivor);
+      const calm = p99(others.filter(({ atMs }) => atMs < calmUntilMs));
+      const meanwhile = p99(others.filter(({ atMs }) => atMs >= calmUntilMs));
+      const direct = p99(control.answers.filter(({ atMs }) => atMs >= calmUntilMs));
+      // The floors are what the machine does at that time, and what it does anyway. Where others leave it nothing to
+      // spare, everybody waits for them: a request through a worker three times as often as one straight to the backend.
+      if (idleShare > LEAST_IDLE)
+        expect(meanwhile).toBeLessThan(Math.max(2 * calm, 6 * direct, 30));
+      await front.until("nothing in flight", isQuiet);
+    },
+    60_000,
+  );
 
   test.each(STAYS)(
     "$does costs no request and no worker",
