@@ -93,6 +93,7 @@ describe("retry budget", () => {
           }
         },
       ),
+      { seed: 20_261_122 },
     );
   });
 });
