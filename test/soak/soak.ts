@@ -31,6 +31,8 @@ export interface SoakOptions {
   readonly minutes: number;
   /** For tests, which cannot wait so long. Default: a minute. */
   readonly minuteMs?: number;
+  /** Without which no minute is over, as long as it takes: what workers do in one is then the same on every machine. */
+  readonly minuteRequests?: number;
   readonly random: () => number;
   readonly onMinute: (minute: SoakMinute) => void;
 }
@@ -77,19 +79,20 @@ export class Soak {
       memory.watch((await stage.serving()).map(({ pid }) => pid));
       await this.#disturb(performance.now() + minuteMs, calm);
       const taken = await this.#take(minute, memory);
-      this.#note(...growth.add(taken));
+      // Told however many requests failed: a leak must not hide behind them.
+      this.findings.push(...growth.add(taken));
       onMinute(taken);
     }
     memory.stop();
     this.#stopped = true;
     this.#gate.resolve();
     await Promise.all(clients);
-    this.#note(...growth.end());
+    this.findings.push(...growth.end());
     this.#checkDeaths();
   }
 
   #note(...findings: string[]): void {
-    this.findings.push(...findings.slice(0, MOST_FINDINGS - this.findings.length));
+    this.findings.push(...findings.slice(0, Math.max(0, MOST_FINDINGS - this.findings.length)));
   }
 
   #ended(end: SoakEnd): void {
@@ -113,8 +116,8 @@ export class Soak {
   }
 
   async #disturb(untilMs: number, calm: boolean): Promise<void> {
-    const { random } = this.#options;
-    while (performance.now() < untilMs) {
+    const { random, minuteRequests = 0 } = this.#options;
+    while (performance.now() < untilMs || this.#requests < minuteRequests) {
       await this.#do(drawDisturbance(random, calm));
       await Bun.sleep(Math.min(random() * REST_MS, Math.max(0, untilMs - performance.now())));
     }
