@@ -5,6 +5,7 @@ import { chmod } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as attributes from "../../src/telemetry/attributes.ts";
 import { BUILD_TIMEOUT_MS, leastwiseBinary } from "../_support/binary.ts";
+import { startOnLowPort } from "../_support/chaos-run.ts";
 import { startFakeBackend } from "../_support/fake-backend.ts";
 import { folderWith } from "../_support/leastwise.ts";
 import { OtlpReceiver, type ReceivedSpan } from "../_support/otlp-receiver.ts";
@@ -49,11 +50,14 @@ function environment(own: Readonly<Record<string, string>>): Record<string, stri
   };
 }
 
-/** An address where nobody listens. */
-function freeAddress(): string {
-  const backend = startFakeBackend();
-  backend.stop();
-  return `127.0.0.1:${backend.port}`;
+/**
+ * Addresses where nobody listens, no two alike, of ports that no outgoing connection gets: run.sh knocks at them until
+ * somebody does, and whoever knocks at a port of the kernel's own may be given just that one and meet itself.
+ */
+function freeAddresses(count: number): string[] {
+  const backends = Array.from({ length: count }, () => startOnLowPort(() => null));
+  for (const backend of backends) backend.stop();
+  return backends.map(({ port }) => `127.0.0.1:${port}`);
 }
 
 function found(spans: readonly ReceivedSpan[], name: string, value: string): boolean {
@@ -77,15 +81,14 @@ describe.skipIf(process.platform === "win32")("run.sh (needs Bash)", () => {
       jaeger: '#!/bin/sh\necho $$ > "$(dirname "$0")/pid"\nexec sleep 1000\n',
     });
     await chmod(join(jaeger.path, "jaeger"), 0o755);
-    const addresses = [freeAddress(), freeAddress(), freeAddress()];
-    const listen = freeAddress();
+    const [listen = "", admin = "", ...addresses] = freeAddresses(5);
     const child = Bun.spawn([join(folder, "run.sh"), "./jaeger"], {
       // The script finds its own way, and what it is given is relative to here.
       cwd: jaeger.path,
       env: environment({
         BACKENDS: addresses.join(","),
         LEASTWISE_LISTEN: listen,
-        LEASTWISE_ADMIN: freeAddress(),
+        LEASTWISE_ADMIN: admin,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
         OTEL_BSP_SCHEDULE_DELAY: "100",
         REQUESTS_PER_SECOND: "150",
@@ -101,7 +104,7 @@ describe.skipIf(process.platform === "win32")("run.sh (needs Bash)", () => {
       let spans: ReceivedSpan[] = [];
       while (missing.length > 0) {
         if (Date.now() > deadline) throw new Error(`never sent: ${JSON.stringify(missing)}`);
-        spans = await receiver.spans(spans.length + 1);
+        spans = await receiver.spans(spans.length + 1, Math.max(1, deadline - Date.now()));
         missing = missing.filter(({ name, value }) => !found(spans, name, value));
       }
       expect(new Set(spans.map(({ resource }) => resource["service.name"]))).toEqual(
@@ -138,12 +141,13 @@ describe.skipIf(process.platform === "win32")("run.sh (needs Bash)", () => {
 
   test("ends with an error when the proxy does not start", async () => {
     const taken = startFakeBackend();
+    const [admin = "", ...addresses] = freeAddresses(4);
     try {
       const child = Bun.spawn([join(folder, "run.sh")], {
         env: environment({
-          BACKENDS: [freeAddress(), freeAddress(), freeAddress()].join(","),
+          BACKENDS: addresses.join(","),
           LEASTWISE_LISTEN: `127.0.0.1:${taken.port}`,
-          LEASTWISE_ADMIN: freeAddress(),
+          LEASTWISE_ADMIN: admin,
         }),
         stdin: "ignore",
         stdout: "pipe",
