@@ -194,11 +194,12 @@ describe("a strategy that computes for longer than the watchdog allows in a work
     });
     const out = join(folder.path, "out");
     const [burns, waits] = ["burns.ts", "waits.ts"].map((name) => join(folder.path, name));
-    const options = { watchdogMs: 300, deadlineMs: 30_000 };
+    const patient = { deadlineMs: 30_000 };
+    const watched = { ...patient, watchdogMs: 300 };
     expect(
       await Promise.all([
-        evaluateStrategyConfig({ kind: "file", file: burns ?? "" }, out),
-        evaluateStrategyConfig({ kind: "file", file: waits ?? "" }, out, options),
+        evaluateStrategyConfig({ kind: "file", file: burns ?? "" }, out, patient),
+        evaluateStrategyConfig({ kind: "file", file: waits ?? "" }, out, watched),
       ]),
     ).toHaveLength(2);
   });
