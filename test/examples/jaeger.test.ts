@@ -11,7 +11,7 @@ import { folderWith } from "../_support/leastwise.ts";
 import { OtlpReceiver, type ReceivedSpan } from "../_support/otlp-receiver.ts";
 import { connectRaw } from "../_support/raw-client.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const root = join(import.meta.dir, "../..");
 const folder = join(root, "examples/jaeger");
@@ -99,7 +99,7 @@ describe.skipIf(process.platform === "win32")("run.sh (needs Bash)", () => {
     });
     const output = Promise.all([child.stdout.text(), child.stderr.text()]);
     try {
-      const deadline = Date.now() + 45_000;
+      const deadline = Date.now() + 90_000;
       let missing = tags;
       let spans: ReceivedSpan[] = [];
       while (missing.length > 0) {

@@ -213,7 +213,7 @@ describe("the same bytes as the SDK's own serializer", () => {
       }),
       { seed: 20_261_122 },
     );
-  });
+  }, 120_000); // Five seconds of a free processor.
 
   test("for the spans of the request path, at once and when they were encoded at their end", () => {
     const encoder = new SpanEncoder();
