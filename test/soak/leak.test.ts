@@ -31,4 +31,4 @@ test("a strategy that keeps something of each request is found by the soak", asy
   for (const each of found) {
     expect(each).toMatch(/^minutes 3 to 8: memory of worker process|was left alone and ended$/);
   }
-}, 300_000);
+}, 600_000);
