@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { BUILD_TIMEOUT_MS } from "../_support/binary.ts";
+import { startDeadBackend } from "../_support/dead-backend.ts";
 import { type FakeBackend, startFakeBackend } from "../_support/fake-backend.ts";
 import { sendMany } from "../_support/load.ts";
 import {
@@ -178,8 +179,8 @@ async function startTroubled(backends: FakeBackend[]): Promise<Proxy> {
     connections.add(request.connection);
     return "ok";
   });
-  const dead = startFakeBackend();
-  dead.stop();
+  const dead = startDeadBackend();
+  backends.push(dead);
   return startProxy({
     config: {
       workers: 2,
