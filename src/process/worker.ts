@@ -35,7 +35,7 @@ import type {
   WorkerReport,
   WorkerSetup,
 } from "./messages.ts";
-import { answerQuestion } from "./questions.ts";
+import { tellAnswer } from "./questions.ts";
 import { FactFeeds } from "./shadow/fact-feeds.ts";
 import { StrategyHosts } from "./strategy-hosts.ts";
 import { BEAT_MS } from "./watchdog.ts";
@@ -194,16 +194,13 @@ export class Worker {
       case "report":
         tell({ type: "report", id: message.id, report: this.#report() });
         break;
-      case "ask": {
-        const { id, question } = message;
-        const known = {
+      case "ask":
+        tellAnswer(message, {
           decisions: this.#decisions,
           serving: this.#serving,
-          now: this.#options.now,
-        };
-        tell({ type: "answer", id, answer: answerQuestion(question, known) });
+          ...this.#options,
+        });
         break;
-      }
       case "ping":
         tell({ type: "pong", id: message.id });
         break;

@@ -1,3 +1,4 @@
+import { deserialize, serialize } from "node:v8";
 import { SmoothWeighted } from "../../plugins/smooth-weighted.ts";
 import type { Logger } from "../log.ts";
 import type {
@@ -234,12 +235,23 @@ export class StrategyHost {
 
   /** What the strategy leaves to the next one of its name: a deep copy, undefined if it leaves nothing. */
   takeSnapshot(): unknown {
-    if (this.#inside || this.#strategy.snapshot === undefined) return undefined;
+    return this.#copySnapshot((snapshot) => deserialize(serialize(snapshot)) as unknown);
+  }
+
+  /** The same for another process, which `deserialize` of `node:v8` reads it in; null if it leaves nothing. */
+  takeSnapshotBytes(): Uint8Array | null {
+    return this.#copySnapshot((snapshot) => new Uint8Array(serialize(snapshot))) ?? null;
+  }
+
+  /** Not by `structuredClone`, which copies some of what no other process can be given: that is a fault in any case. */
+  #copySnapshot<Copy>(copy: (snapshot: unknown) => Copy): Copy | undefined {
+    if (this.#inside) return undefined;
     this.#enter("snapshot", null);
     try {
-      const snapshot = this.#strategy.snapshot();
+      // Even reading a method may throw.
+      const snapshot = this.#strategy.snapshot?.();
       if (isThenable(snapshot)) throw snapshotFault(snapshot);
-      return structuredClone(snapshot);
+      return snapshot === undefined ? undefined : copy(snapshot);
     } catch (thrown) {
       this.#count(faultOf("snapshot", thrown));
       return undefined;

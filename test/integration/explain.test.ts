@@ -301,6 +301,31 @@ describe("who would get a request", () => {
     expect((await front.pools())[0]?.strategy).toMatchObject({ faults: 0, quarantined: false });
   }, 60_000);
 
+  test("a snapshot that no other process can be given ends no worker, and is a fault", async () => {
+    // Its trial is with made-up backends. A WebAssembly.Module is copied within a process, and not beyond.
+    const front = await proxy({
+      config: { pools: { web: three({ strategy: "./mine.ts" }) }, workers: 2 },
+      files: {
+        "mine.ts": `export default { name: "mine", apiVersion: 1, create() {
+          let module = 1;
+          return { score: () => 0,
+            onPoolChange(list) {
+              const empty = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+              if (list.some(({ id }) => id === "c")) module = new WebAssembly.Module(empty);
+            },
+            snapshot: () => ({ module }) }; } };`,
+      },
+    });
+    expect((await explain(front, "--url", "/")).before).toMatchObject({ state: "none" });
+    expect((await fetch(front.url)).status).toBe(200);
+    const whole = { restarts: 0, state: "serving" };
+    expect(await front.workers()).toMatchObject([whole, whole]);
+    // One of each worker.
+    const [pool] = await front.pools();
+    expect(pool?.strategy).toMatchObject({ faults: 2, quarantined: false });
+    expect(front.log()).toContain("strategy fault: snapshot threw: DataCloneError");
+  });
+
   test("a client's session decides before the strategy, also at a backend that is draining", async () => {
     const backends = ["a", "b", "c"].map((id) => ({ id, url: backend(() => id).url }));
     const web = { backends, health: false, strategy: "random", affinity: {} } as const;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { deserialize } from "node:v8";
 import type { Attempt, Backend } from "../../src/plugin.ts";
 import type { StrategyHost, StrategyHostOptions } from "../../src/strategy/host.ts";
 import { a, backends, c, attempt, end, head, rejected, ignore, stage } from "../_support/stage.ts";
@@ -129,10 +130,41 @@ describe("the instance before", () => {
     expect(snapshot).toEqual({ list: [1] });
   });
 
-  test("leaves nothing when its snapshot is no plain data", () => {
-    const played = stage(() => ({ score: () => 1, snapshot: () => ({ f: ignore }) }));
+  // The first is copied nowhere; the second within a process, and to no other one.
+  const empty = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+  const uncopied = { "a function": ignore, "a module": new WebAssembly.Module(empty) };
+  for (const [what, held] of Object.entries(uncopied)) {
+    test(`leaves nothing when its snapshot holds ${what}`, () => {
+      const played = stage(() => ({ score: () => 1, snapshot: () => ({ held }) }));
+      expect(played.host.takeSnapshot()).toBe(undefined);
+      expect(played.host.takeSnapshotBytes()).toBe(null);
+      expect(played.faults.map(({ method }) => method)).toEqual(["snapshot", "snapshot"]);
+      // What follows are the runtime's words.
+      expect(played.faults[0]?.message.startsWith("snapshot threw: ")).toBe(true);
+    });
+  }
+
+  test("leaves nothing when its snapshot method cannot even be read", () => {
+    let broken = false;
+    const played = stage(() => ({
+      score: () => 1,
+      get snapshot() {
+        if (broken) throw new Error("broken");
+        return () => 1;
+      },
+    }));
+    broken = true;
     expect(played.host.takeSnapshot()).toBe(undefined);
-    expect(played.host.faults).toBe(1);
+    expect(played.faults.map((fault) => fault.message)).toEqual(["snapshot threw: broken"]);
+  });
+
+  test("leaves the same to another process", () => {
+    const state = new Map([["a", [1, NaN]]]);
+    const played = stage(() => ({ score: () => 1, snapshot: () => state }));
+    expect(deserialize(played.host.takeSnapshotBytes() ?? new Uint8Array())).toEqual(state);
+    const silent = stage(() => ({ score: () => 1, snapshot: () => undefined }));
+    expect(silent.host.takeSnapshotBytes()).toBe(null);
+    expect(silent.host.faults).toBe(0);
   });
 
   test("is told of the ends of its attempts, and disposed of after the last, once", () => {
