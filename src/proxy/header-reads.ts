@@ -19,6 +19,9 @@ export class HeaderReads {
   }
 
   note(headers: Pick<HeaderReader, "get">, name: string): void {
-    this.#reading?.set(name.toLowerCase(), headers.get(name));
+    if (this.#reading === null) return;
+    // A strategy can hand in what only looks like text, and what is noted is sent to the master.
+    const key: unknown = name.toLowerCase();
+    if (typeof key === "string") this.#reading.set(key, headers.get(name));
   }
 }

@@ -130,6 +130,28 @@ test("are of all workers, also after one was replaced, and forged ones are none"
   expect((await decisions(front)).length).toBeGreaterThan(0);
 });
 
+test("of a strategy that reads a field whose name is no text are told, and end no worker", async () => {
+  const { url } = backend();
+  const front = await proxy({
+    config: { pools: { web: { backends: [url], strategy: "./mine.ts" } }, workers: 1 },
+    files: {
+      "mine.ts": `export default { name: "mine", apiVersion: 1, create: () => ({ score: (_, { request }) => {
+        for (const key of [7, {}, Symbol("key"), () => 7]) request.headers.get({ toLowerCase: () => key });
+        request.headers.has("x-none");
+        return 0; } }) };`,
+    },
+  });
+  await fetch(front.url);
+  expect(await decisions(front)).toMatchObject([
+    {
+      chosen: url.slice("http://".length),
+      fallback: false,
+      request: { headers: { "x-none": null } },
+    },
+  ]);
+  expect(await front.workers()).toMatchObject([{ restarts: 0, state: "serving" }]);
+});
+
 test("asked for wrongly, they say what can be asked", async () => {
   const front = await proxy({ config: { pools: { web: { backends: [backend().url] } } } });
   const ask = async (query: string): Promise<string> => {
