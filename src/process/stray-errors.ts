@@ -1,3 +1,4 @@
+import { describeThrown } from "../config/describe.ts";
 import type { Logger } from "../log.ts";
 
 /** One line a second: a strategy that leaks an error per request must not fill the disk. */
@@ -24,8 +25,19 @@ export class StrayErrors {
     if (this.#now() - this.#loggedAtMs < LOG_EVERY_MS) return;
     this.#loggedAtMs = this.#now();
     this.#log.error("an error that nobody handles, most likely of a strategy", {
-      error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+      error: textOf(thrown),
       count: this.#count,
     });
   }
+}
+
+/** A throw in here would end the process, and anything at all can be thrown: text is made of it with care. */
+function textOf(thrown: unknown): string {
+  try {
+    const stack: unknown = thrown instanceof Error ? thrown.stack : thrown;
+    if (typeof stack === "string") return stack;
+  } catch {
+    // A revoked Proxy, or a getter.
+  }
+  return describeThrown(thrown);
 }

@@ -180,4 +180,26 @@ describe("a strategy file", () => {
     expect(lines.length).toBeGreaterThan(0);
     expect(lines.length).toBeLessThan(10);
   });
+
+  test("that throws what is no error in a timer ends no worker", async () => {
+    const [only] = backends(1);
+    const front = await proxy({
+      config: {
+        pools: { web: { backends: [only?.url ?? ""], strategy: "./late.ts" } },
+        workers: 1,
+      },
+      files: {
+        "late.ts": `export default { name: "late", apiVersion: 1, create: () => ({
+          score(backend, { request }) {
+            if (request.path === "/late") setTimeout(() => { throw Object.create(null); }, 0);
+            return backend.inFlight;
+          },
+        }) };`,
+      },
+    });
+    expect((await fetch(`${front.url}/late`)).status).toBe(200);
+    await front.until("the error is told", () => front.log().includes("nobody handles"));
+    expect((await fetch(front.url)).status).toBe(200);
+    expect(await front.workers()).toMatchObject([{ restarts: 0, state: "serving" }]);
+  });
 });
