@@ -182,7 +182,12 @@ export function evaluate(
   if (signal?.aborted) abort();
   process.prependListener("exit", end);
   arm(startDeadlineMs, `could not be evaluated: the process for it did not start within 30 s`);
-  child.send({ job, seal } satisfies EvaluationRequest);
+  try {
+    child.send({ job, seal } satisfies EvaluationRequest);
+  } catch (error) {
+    // What no other process can be given, in the strategy's options.
+    fail(new Error(`${subject} could not be evaluated`, { cause: error }));
+  }
   return promise.finally(() => {
     clearTimeout(timer);
     process.off("exit", end);

@@ -46,6 +46,13 @@ test("a folder without a config file gives nothing", async () => {
   expect(await evaluateConfigFile({ cwd: folder.path, tempDir: folder.path })).toBeNull();
 });
 
+test("a job that cannot be sent leaves no process behind, and no timer", async () => {
+  const listening = process.listenerCount("exit");
+  const strategy = { kind: "built-in", name: "p2c", options: { f: () => 1 } } as const;
+  await expect(evaluateStrategyConfig(strategy, "")).rejects.toThrow("p2c could not be evaluated");
+  expect(process.listenerCount("exit")).toBe(listening);
+});
+
 describe("code that does not let go is ended with its process", () => {
   test.each([
     [
