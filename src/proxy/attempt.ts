@@ -64,14 +64,14 @@ export class AttemptRun {
     this.#firstByteMs = this.#options.now() - this.#attempt.startedAt;
     this.#options.settlement.responded(head.status);
     this.observed?.responded(head.status);
-    const seen = {
+    const seen = Object.freeze({
       status: head.status,
       firstByteMs: this.#firstByteMs,
       headers: new FieldReader(head.headers),
       upgraded: false,
-    };
-    this.#options.host.onResponse(this.#attempt, seen, this.#notes);
+    });
     this.#options.sampled?.responded(seen, head.headers);
+    this.#options.host.onResponse(this.#attempt, seen, this.#notes);
   }
 
   /** `end` with what `failure` says of the backend: what did not go wrong there must not be held against it. */
@@ -90,15 +90,15 @@ export class AttemptRun {
     const { admission, settlement, host, sampled, now } = this.#options;
     if (blamed) settlement.ended(outcome);
     admission.release();
-    const seen = {
+    const seen = Object.freeze({
       outcome,
       status: this.#status,
       firstByteMs: this.#firstByteMs,
       durationMs: now() - this.#attempt.startedAt,
-    };
+    });
+    sampled?.ended(seen);
     // Before the span ends, after which it takes no notes.
     host.onEnd(this.#attempt, seen, this.#notes);
-    sampled?.ended(seen);
     this.observed?.ended({ outcome, status: this.#status, error });
   }
 }
@@ -109,6 +109,7 @@ class FieldReader implements HeaderReader {
 
   constructor(fields: readonly HeaderField[]) {
     this.#fields = fields;
+    Object.freeze(this);
   }
 
   get(name: string): string | null {
@@ -119,5 +120,10 @@ class FieldReader implements HeaderReader {
 
   has(name: string): boolean {
     return this.get(name) !== null;
+  }
+
+  static {
+    // A strategy can reach the prototype, which the readers of all pools share.
+    Object.freeze(FieldReader.prototype);
   }
 }

@@ -119,7 +119,7 @@ function requestInfo(
     query: mark < 0 ? "" : target.slice(mark + 1),
     host,
     // Not the object itself: a strategy must not be able to change what the backend gets.
-    headers: {
+    headers: Object.freeze({
       get(name: string) {
         reads?.note(headers, name);
         return headers.get(name);
@@ -128,7 +128,7 @@ function requestInfo(
         reads?.note(headers, name);
         return headers.has(name);
       },
-    },
+    }),
     clientAddress,
   });
 }

@@ -266,6 +266,41 @@ describe("what a shadow would have done", () => {
   });
 });
 
+test("an acting strategy that writes to what it is told fails no request and misleads no shadow", async () => {
+  const writing = strategy(
+    "writing",
+    `pick: (all) => all[0],
+     onResponse({ request }, head) {
+       const throws = { get() { throw new Error("not for you"); } };
+       if (request.path === "/head") Object.defineProperty(head, "status", throws);
+     },
+     onEnd({ request }, end) {
+       const throws = { get() { throw new Error("not for you"); } };
+       if (request.path === "/end") Object.defineProperty(end, "outcome", throws);
+       if (request.path === "/lie") end.outcome = "reset";
+     }`,
+  );
+  const told = strategy(
+    "told",
+    'pick: (all) => all[0], onEnd(_, { outcome, status }) { console.error("told " + outcome + " " + status); }',
+  );
+  const files = { "writing.ts": writing, "told.ts": told };
+  const { front } = await stage(files, ["./told.ts"], {}, "./writing.ts");
+  await running(front);
+  for (const path of ["/head", "/end", "/lie", "/"]) {
+    const response = await fetch(front.url + path);
+    expect({ path, status: response.status }).toEqual({ path, status: 200 });
+    await response.text();
+  }
+  const said = (): string => front.log().split('"message":"ready"')[1] ?? "";
+  await until(front, "four ends", () => said().match(/^told /gm)?.length === 4);
+  expect([...(said().match(/^told .*$/gm) ?? [])]).toEqual(Array(4).fill("told ok 200"));
+  const [pool] = await front.pools();
+  expect(pool?.strategy).toMatchObject({ faults: 3 });
+  const [shadow] = await running(front);
+  expect(shadow?.figures?.backends[0]?.shadow.inFlight.now).toBe(0);
+});
+
 describe("a shadow costs only its own report when it", () => {
   const harmful: readonly (readonly [name: string, methods: string, reason: RegExp])[] = [
     [

@@ -202,4 +202,39 @@ describe("a strategy file", () => {
     expect((await fetch(front.url)).status).toBe(200);
     expect(await front.workers()).toMatchObject([{ restarts: 0, state: "serving" }]);
   });
+
+  test("that writes to a response's header reader reaches no other pool's strategy", async () => {
+    const [first, second] = backends(2);
+    const front = await proxy({
+      config: {
+        pools: {
+          poison: { backends: [first?.url ?? ""], strategy: "./poison.ts" },
+          web: { backends: [second?.url ?? ""], strategy: "./reads.ts" },
+        },
+        routes: [{ path: "/poison", pool: "poison" }, { pool: "web" }],
+        workers: 1,
+      },
+      files: {
+        "poison.ts": `export default { name: "poison", apiVersion: 1, create: () => ({
+          score: () => 0,
+          onResponse({ request }, { headers }) {
+            if (request.path !== "/poison") return;
+            Object.getPrototypeOf(headers).get = () => { throw new Error("not mine"); };
+          },
+        }) };`,
+        "reads.ts": `export default { name: "reads", apiVersion: 1, create: () => ({
+          score: () => 0,
+          onResponse(_, { headers }) { headers.get("content-type"); },
+        }) };`,
+      },
+    });
+    for (const path of ["/poison", "/"]) {
+      const response = await fetch(front.url + path);
+      expect(response.status).toBe(200);
+      await response.text();
+    }
+    const [poison, web] = await front.pools();
+    expect(poison?.strategy).toMatchObject({ faults: 1 });
+    expect(web?.strategy).toMatchObject({ faults: 0 });
+  });
 });
