@@ -140,6 +140,16 @@ const breaches: readonly (readonly [
     "seen is a Map",
   ],
   [
+    "a snapshot that contains itself",
+    plugin((env) => {
+      const state: { seen: number; self?: unknown } = { seen: env.previous ? 0 : 1 };
+      state.self = state;
+      return { score: () => state.seen, snapshot: () => state };
+    }),
+    [SNAPSHOT],
+    "self leads back to the whole, in a circle",
+  ],
+  [
     "a snapshot that nobody reads",
     plugin(() => ({ score: () => 1, snapshot: () => ({ seen: 1 }) })),
     [SNAPSHOT],
