@@ -50,7 +50,8 @@ export class StrategyHosts {
     }
     const { module, description } = planned;
     const { options } = config.strategy;
-    const origin: Origin = { module, options, condition };
+    // A copy: the strategy may change the one that it is given.
+    const origin: Origin = { module, options: structuredClone(options), condition };
     // What it has learnt would be lost with it.
     // Its quarantine ends when it is loaded again.
     const isSame = old?.quarantined === false && Bun.deepEquals(this.#origins.get(old), origin);
@@ -73,8 +74,9 @@ export class StrategyHosts {
       metrics,
       mark,
       sealed,
-      onFault: (fault) => metrics.fault(name, plugin.name, fault),
-      onSlowPick: () => metrics.slowPick(name, plugin.name),
+      // Nothing of the plugin's is read here: its name may be a getter.
+      onFault: (fault) => metrics.fault(name, description.name, fault),
+      onSlowPick: () => metrics.slowPick(name, description.name),
       previous: old?.name === plugin.name ? { name: old.name, snapshot: old.takeSnapshot() } : null,
     });
     this.#origins.set(host, origin);

@@ -169,6 +169,27 @@ describe("a reload", () => {
     expect(after?.strategy.version).not.toBe(before?.strategy.version as string);
   });
 
+  test("leaves its instance to a strategy that changes its options in place", async () => {
+    const front = await proxy({
+      files: {
+        "mine.ts": `export default { name: "mine", apiVersion: 1,
+          parseOptions(options) { options.seen = (options.seen ?? 0) + 1; return options; },
+          create(env) { env.log.info("made"); return { score: () => 0 }; } };`,
+      },
+      config: {
+        workers: 1,
+        pools: {
+          web: {
+            backends: [backend().url],
+            strategy: { use: "./mine.ts", options: { to: 1 } },
+          },
+        },
+      },
+    });
+    expect((await front.run("reload")).exitCode).toBe(0);
+    expect(logged(front, "made")).toHaveLength(1);
+  });
+
   test("leaves start flags on top of the file", async () => {
     const { url } = backend();
     const front = await proxy({
