@@ -8,15 +8,32 @@ interface Known {
   ms: number;
   /** Lies ahead while a backend has asked to be left alone. */
   at: number;
+  /** The same without failures, as of `answeredAt`, which is -Infinity before the first answer. */
+  answeredMs: number;
+  answeredAt: number;
   measured: boolean;
-  /** The last thing that it did was to fail. */
-  failing: boolean;
+  /**
+   * The estimate, as of `at`, is at least this until it answers; null when the last thing that it did was not
+   * to fail.
+   */
+  failingMs: number | null;
   /** When it last gave any sign of itself. */
   heardAt: number;
   failedAt: number;
   /** Requests of this worker that wait for the head of their response. */
   waiting: number;
 }
+
+/** What is usual in the pool just now. */
+interface Usual {
+  readonly at: number;
+  /** The median of the estimates of those that work, null when none is known to. */
+  readonly ms: number | null;
+  /** The median of the costs of all that did not fail. */
+  readonly cost: number;
+}
+
+const NEVER: Usual = { at: -Infinity, ms: null, cost: 0 };
 
 /** Below it nothing is known any more; above 0, so that requests in flight still count. */
 const FLOOR_MS = 0.001;
@@ -56,10 +73,12 @@ export class ResponseTimes {
   readonly #knownOf: (backend: Backend) => Known;
   #pool: readonly Backend[] = [];
   #time: number;
-  /** Medians: of the estimates of those that work, null when none is known to; of the costs of all that did not fail. */
-  #usualMs: number | null = null;
-  #usualCost = 0;
-  #usualAt = -Infinity;
+  #usual = NEVER;
+  /**
+   * By answers alone, and only this makes penalties: one that was measured by others' penalties would be
+   * ten times as high, the next one ten times that, and so on to Infinity, which never fades.
+   */
+  #usualAnswer = NEVER;
 
   constructor(env: StrategyEnv<LatencyOptions>, { peak }: { readonly peak: boolean }) {
     this.#env = env;
@@ -70,13 +89,16 @@ export class ResponseTimes {
     this.#knownOf = env.perBackend(({ id, url }) => {
       const before = previous.get(id);
       if (before === undefined || before.url !== url) return createKnown();
-      const { ms, heardMs, heldMs } = before;
+      const { ms, answeredMs, failingMs, heardMs, heldMs } = before;
       const held = Math.min(heldMs, env.options.maxRetryAfterMs);
       return {
         ...createKnown(),
         ms,
         at: startedAt + held,
+        answeredMs: answeredMs ?? 0,
+        answeredAt: answeredMs === null ? -Infinity : startedAt,
         measured: true,
+        failingMs,
         heardAt: startedAt - heardMs,
       };
     });
@@ -114,33 +136,39 @@ export class ResponseTimes {
   answered(backend: Backend, ms: number, startedAt: number): void {
     const known = this.#knownOf(backend);
     known.heardAt = this.#time;
+    known.answeredMs = this.#mix(known.answeredMs, known.answeredAt, ms);
+    known.answeredAt = this.#time;
     if (known.at > this.#time) {
       // It asked to be left alone. Only an answer to a later request shows that it is back early.
       if (startedAt <= known.failedAt) return;
       known.at = this.#time;
     }
-    if (!known.measured || (this.#peak && ms > known.ms)) this.#set(known, ms);
-    else {
-      const kept = Math.exp((known.at - this.#time) / this.#env.options.decayMs);
-      this.#set(known, known.ms * kept + ms * (1 - kept));
-    }
+    this.#set(known, this.#mix(known.ms, known.at, ms));
   }
 
   /** Nothing came for `ms`, and nobody waits for it any more: it takes at least that long. */
   keptSilent(backend: Backend, ms: number): void {
     const known = this.#knownOf(backend);
     this.#refreshUsual();
-    if (ms > (known.measured ? this.#expected(known) : this.#guessMs())) this.#set(known, ms);
+    if (ms <= (known.measured ? this.#expected(known) : this.#guessMs())) return;
+    this.#set(known, ms);
+    known.answeredMs = ms;
+    known.answeredAt = this.#time;
   }
 
   /** It failed, and asked to be left alone for `holdMs`. */
   failed(backend: Backend, holdMs: number): void {
     const { penaltyMs, maxRetryAfterMs } = this.#env.options;
     const known = this.#knownOf(backend);
-    const ms = this.#left(known);
-    known.failing = true;
-    this.#refreshUsual();
-    known.ms = Math.max(ms, penaltyMs, FAILURE_FACTOR * this.#usualCost);
+    const { ms, at, failingMs } = known;
+    known.failingMs = 0;
+    this.#refreshUsualAnswer();
+    known.ms = Math.max(this.#left(ms, at), penaltyMs, FAILURE_FACTOR * this.#usualAnswer.cost);
+    if (failingMs !== null) {
+      // Nothing but failures: it must look worse than those with a penalty for failing now and then.
+      this.#refreshUsual();
+      known.failingMs = Math.max(this.#left(failingMs, at), FAILURE_FACTOR * this.#usual.cost);
+    }
     known.measured = true;
     known.at = Math.max(known.at, this.#time + Math.min(holdMs, maxRetryAfterMs));
     known.heardAt = this.#time;
@@ -159,10 +187,13 @@ export class ResponseTimes {
     const backends = this.#pool.flatMap((backend) => {
       const known = this.#knownOf(backend);
       if (!known.measured) return [];
+      const { ms, at, answeredMs, answeredAt, failingMs } = known;
       return {
         id: backend.id,
         url: backend.url,
-        ms: this.#left(known),
+        ms: this.#left(ms, at),
+        answeredMs: answeredAt === -Infinity ? null : this.#left(answeredMs, answeredAt),
+        failingMs: failingMs === null ? null : this.#left(failingMs, at),
         heardMs: Math.min(this.#time - known.heardAt, LONG_AGO_MS),
         heldMs: Math.max(0, known.at - this.#time),
       };
@@ -170,11 +201,18 @@ export class ResponseTimes {
     return { version: 1, backends };
   }
 
+  /** What an answer after `answerMs` makes of an estimate as of `at`. */
+  #mix(ms: number, at: number, answerMs: number): number {
+    if (this.#peak && answerMs > ms) return answerMs;
+    const kept = Math.exp((at - this.#time) / this.#env.options.decayMs);
+    return ms * kept + answerMs * (1 - kept);
+  }
+
   #set(known: Known, ms: number): void {
     known.ms = ms;
     known.at = this.#time;
     known.measured = true;
-    known.failing = false;
+    known.failingMs = null;
   }
 
   #expectedMs(backend: Backend): number {
@@ -184,7 +222,7 @@ export class ResponseTimes {
     this.#refreshUsual();
     if (silent && known.waiting > 0) {
       // Where nobody is known to work, all are alike, and there is nobody to spare them for.
-      const ms = this.#usualMs === null ? this.#guessMs() : TRIAL_FACTOR * this.#usualCost;
+      const ms = this.#usual.ms === null ? this.#guessMs() : TRIAL_FACTOR * this.#usual.cost;
       return Math.max(ms, known.at - this.#time);
     }
     if (known.measured) return this.#expected(known);
@@ -198,42 +236,54 @@ export class ResponseTimes {
 
   #expected(known: Known): number {
     // Whoever is sent now gets a good answer only after the time that the backend asked for.
-    return Math.max(this.#left(known), known.at - this.#time);
+    const ms = known.failingMs === null ? known.ms : Math.max(known.ms, known.failingMs);
+    return Math.max(this.#left(ms, known.at), known.at - this.#time);
   }
 
-  /** What is left of an estimate now. */
-  #left({ ms, at }: Known): number {
+  /** What is left now of an estimate as of `at`. */
+  #left(ms: number, at: number): number {
     const ageMs = Math.max(0, this.#time - at);
     return Math.max(FLOOR_MS, ms * Math.exp(-ageMs / this.#env.options.decayMs));
   }
 
   /** What a backend is taken for of which nothing is known. */
   #guessMs(): number {
-    return this.#usualMs ?? this.#env.options.firstGuessMs;
+    return this.#usual.ms ?? this.#env.options.firstGuessMs;
   }
 
   #refreshUsual(): void {
-    if (this.#time - this.#usualAt < USUAL_LASTS_MS) return;
-    this.#usualAt = this.#time;
+    if (this.#time - this.#usual.at < USUAL_LASTS_MS) return;
+    this.#usual = this.#findUsual((known) => this.#expected(known));
+  }
+
+  #refreshUsualAnswer(): void {
+    if (this.#time - this.#usualAnswer.at < USUAL_LASTS_MS) return;
+    this.#usualAnswer = this.#findUsual(({ answeredMs, answeredAt }) =>
+      answeredAt === -Infinity ? null : this.#left(answeredMs, answeredAt),
+    );
+  }
+
+  #findUsual(estimateOf: (known: Known) => number | null): Usual {
     const estimates: number[] = [];
     for (const backend of this.#pool) {
       const known = this.#knownOf(backend);
-      if (this.#works(known)) estimates.push(this.#expected(known));
+      const ms = this.#works(known) ? estimateOf(known) : null;
+      if (ms !== null) estimates.push(ms);
     }
-    this.#usualMs = median(estimates);
+    const usualMs = median(estimates);
     const costs: number[] = [];
     for (const backend of this.#pool) {
       const known = this.#knownOf(backend);
-      if (known.failing) continue;
-      const ms = this.#works(known) ? this.#expected(known) : this.#guessMs();
-      costs.push(ms * (backend.inFlight + 1));
+      if (known.failingMs !== null) continue;
+      const ms = this.#works(known) ? estimateOf(known) : null;
+      costs.push((ms ?? usualMs ?? this.#env.options.firstGuessMs) * (backend.inFlight + 1));
     }
-    this.#usualCost = median(costs) ?? 0;
+    return { at: this.#time, ms: usualMs, cost: median(costs) ?? 0 };
   }
 
   /** What is known of silent ones has faded, and would make all others look slow. */
   #works(known: Known): boolean {
-    return known.measured && !known.failing && !this.#isSilent(known);
+    return known.measured && known.failingMs === null && !this.#isSilent(known);
   }
 }
 
@@ -247,8 +297,10 @@ function createKnown(): Known {
   return {
     ms: 0,
     at: -Infinity,
+    answeredMs: 0,
+    answeredAt: -Infinity,
     measured: false,
-    failing: false,
+    failingMs: null,
     heardAt: -Infinity,
     failedAt: -Infinity,
     waiting: 0,
