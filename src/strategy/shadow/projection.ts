@@ -45,6 +45,8 @@ interface Running {
   readonly acting: Entry | null;
   /** Null: the shadow refused it. */
   readonly projected: { readonly entry: Entry; readonly attempt: Attempt } | null;
+  /** The head of its response was of somebody else, and so is its end. */
+  isWithheld: boolean;
 }
 
 /**
@@ -191,7 +193,8 @@ export class Projection {
       candidates === null ? (acting?.backend ?? null) : this.#ask(candidates, context, fact.chosen);
     if (acting !== null) this.#sent(acting.acting);
     const running = this.#runningOf(source);
-    running.set(fact.id, { acting, projected: this.#project(backend, context) });
+    const projected = this.#project(backend, context);
+    running.set(fact.id, { acting, projected, isWithheld: false });
   }
 
   #ask(candidates: readonly FakeBackend[], context: PickContext, chosen: string): Backend | null {
@@ -231,8 +234,11 @@ export class Projection {
   #respond(source: number, { id, status, firstByteMs, upgraded, fields }: HeadFact): void {
     const running = this.#runningOf(source).get(id);
     if (running === undefined || running.projected === null) return;
-    if (isMisleading(running, { outcome: "ok", status })) return;
-    const head = Object.freeze({ status, firstByteMs, headers: readerOf(fields), upgraded });
+    const headers = readerOf(fields);
+    const asksToWait = headers.has("retry-after");
+    running.isWithheld = isElsewhere(running) && (asksToWait || isBlamed("ok", status));
+    if (running.isWithheld) return;
+    const head = Object.freeze({ status, firstByteMs, headers, upgraded });
     this.host.onResponse(running.projected.attempt, head);
   }
 
@@ -247,9 +253,10 @@ export class Projection {
     const { entry, attempt } = running.projected;
     entry.shadow.inFlight.add(-1, this.#nowMs);
     addInFlight(entry.backend, -1);
-    const told = isMisleading(running, { outcome, status })
-      ? { outcome: "client_gone" as const, status: null, firstByteMs: null, durationMs }
-      : { outcome, status, firstByteMs, durationMs };
+    const told =
+      running.isWithheld || (isElsewhere(running) && isBlamed(outcome, status))
+        ? { outcome: "client_gone" as const, status: null, firstByteMs: null, durationMs }
+        : { outcome, status, firstByteMs, durationMs };
     this.host.onEnd(attempt, Object.freeze(told));
   }
 
@@ -267,16 +274,18 @@ function share(part: number, all: number): number | null {
   return all === 0 ? null : part / all;
 }
 
+function isElsewhere({ acting, projected }: Running): boolean {
+  return projected?.entry !== acting;
+}
+
 /**
- * A failure says something of the backend that had it. Told of another one it would be a lie, so a
- * shadow that placed the request elsewhere hears of a client that went away, which is nobody's fault.
+ * A failure, a limit on requests and a time to wait say something of the backend that they came from. Told of
+ * another one they would be lies, so a shadow that placed the request elsewhere hears of a client that went
+ * away, which is nobody's fault.
  */
-function isMisleading(
-  { acting, projected }: Running,
-  { outcome, status }: Pick<EndFact, "outcome" | "status">,
-): boolean {
-  if (projected?.entry === acting) return false;
-  return (outcome !== "ok" && outcome !== "client_gone") || (status !== null && status >= 500);
+function isBlamed(outcome: EndFact["outcome"], status: number | null): boolean {
+  if (outcome !== "ok" && outcome !== "client_gone") return true;
+  return status !== null && (status >= 500 || status === 429);
 }
 
 function contextOf({ request, attempt, failOpen }: PickFact): PickContext {

@@ -225,7 +225,7 @@ describe("what the strategy is told", () => {
         onStart: ({ backend, startedAt, number, request: { headers } }) =>
           void calls.push(["start", backend.id, startedAt, number, headers.get("cookie")]),
         onResponse: ({ backend }, { status, headers, upgraded }) =>
-          void calls.push(["response", backend.id, status, headers.get("retry-after"), upgraded]),
+          void calls.push(["response", backend.id, status, headers.get("x-load"), upgraded]),
         onEnd: ({ backend }, { outcome, status, durationMs }) =>
           void calls.push(["end", backend.id, outcome, status, durationMs, backend.inFlight]),
       }),
@@ -239,7 +239,7 @@ describe("what the strategy is told", () => {
     status: 200,
     firstByteMs: 5,
     upgraded: false,
-    fields: ["Retry-After", "3"],
+    fields: ["X-Load", "3"],
   } as const;
 
   test("is the request's course at the backend of its own choice", () => {
@@ -272,17 +272,41 @@ describe("what the strategy is told", () => {
     }
   });
 
-  test("is the failure of the backend that it picked, too", () => {
-    const calls = told([
-      [pick(1, "b"), 3],
-      [{ ...head, status: 503 }, 8],
-      [end(1, { status: 503 }), 9],
-    ]);
-    expect(calls.slice(1)).toEqual([
-      ["response", "b", 503, "3", false],
-      ["end", "b", "ok", 503, 10, 0],
-    ]);
+  test("is not that another backend limits requests, or asks to be left alone", () => {
+    const retryAfter = ["Retry-After", "300"];
+    const answers: readonly (readonly [status: number, fields: readonly string[]])[] = [
+      [429, []],
+      [429, retryAfter],
+      [200, retryAfter],
+      [301, retryAfter],
+    ];
+    for (const [status, fields] of answers) {
+      expect(
+        told([
+          [pick(1, "a"), 3],
+          [{ ...head, status, fields }, 8],
+          [end(1, { status }), 9],
+        ]),
+      ).toEqual([
+        ["start", "b", 3, 1, "a=1; b=2"],
+        ["end", "b", "client_gone", null, 10, 0],
+      ]);
+    }
   });
+
+  for (const status of [503, 429]) {
+    test(`is a ${status} of the backend that it picked, too`, () => {
+      const calls = told([
+        [pick(1, "b"), 3],
+        [{ ...head, status, fields: [...head.fields, "Retry-After", "300"] }, 8],
+        [end(1, { status }), 9],
+      ]);
+      expect(calls.slice(1)).toEqual([
+        ["response", "b", status, "3", false],
+        ["end", "b", "ok", status, 10, 0],
+      ]);
+    });
+  }
 
   test("is nothing of a request that it refused, or that began before it", () => {
     expect(
