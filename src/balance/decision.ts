@@ -60,8 +60,9 @@ export function explain(options: DecisionOptions): Decision {
 function excludedFrom({ pool, candidates, tried, failOpen }: DecisionOptions): ExcludedBackend[] {
   const { backends } = pool;
   if (candidates.length === backends.length) return [];
+  const there = new Set(candidates);
   return backends
-    .filter((backend) => !candidates.includes(backend))
+    .filter((backend) => !there.has(backend))
     .map((backend) => ({
       id: backend.id,
       reason: exclusionOf(pool, backend, tried, failOpen),

@@ -42,6 +42,23 @@ describe("why a backend is no candidate", () => {
   });
 });
 
+test("tells who is no candidate in a large pool without a look through all candidates for each", () => {
+  const pool = newPool(Array.from({ length: 500 }, (_, index) => backendConfig(`b${index}`)));
+  pool.counters.setEjection(499, EJECTION_ON, 1);
+  const { candidates, failOpen } = selectCandidates(pool, NONE);
+  let looks = 0;
+  const counted = new Proxy(candidates, {
+    get(list, key) {
+      looks++;
+      return Reflect.get(list, key) as unknown;
+    },
+  });
+  const { excluded } = explain({ pool, candidates: counted, scores: [], tried: NONE, failOpen });
+  expect(excluded).toEqual([{ id: "b499", reason: "ejected" }]);
+  // A few for each; all for each were 125,000.
+  expect(looks).toBeLessThan(5000);
+});
+
 test("one candidate with the lowest score is no tie, two are", () => {
   const pool = newPool(3);
   expect(decisionFor(pool, NONE, [1, 2, 2]).tie).toBe(false);
