@@ -6,7 +6,7 @@ import { countEjected, type Exclusion, exclusionOf, type Tried } from "./candida
 export interface Decision {
   readonly candidates: readonly DecisionCandidate[];
   readonly excluded: readonly ExcludedBackend[];
-  /** More than one candidate had the lowest score. */
+  /** More than one candidate had the lowest score; Infinity is none. */
   readonly tie: boolean;
   /** Every backend was ejected: requests are sent anyway. */
   readonly failOpen: boolean;
@@ -77,7 +77,7 @@ function isTie(scores: readonly number[]): boolean {
     if (score < lowest) {
       lowest = score;
       count = 1;
-    } else if (score === lowest) count++;
+    } else if (score === lowest && score !== Infinity) count++;
   }
   return count > 1;
 }

@@ -28,6 +28,18 @@ export interface Placement {
   readonly notes: PendingNotes | null;
 }
 
+/** The strategy's own word that nobody is to get the request. */
+export interface Refusal {
+  readonly backend: null;
+  readonly fallback: false;
+  /** As of a placement. */
+  readonly pickMs: number;
+  /** As of a placement: those that could have been picked are its candidates. */
+  readonly decision: Decision | null;
+}
+
+export type Placed = Placement | Refusal | NoCandidates;
+
 /** Why a request has no backend; `refused` is the strategy's own word. */
 export type NoPlacement = NoCandidates | "refused";
 
@@ -51,7 +63,7 @@ export interface PlacementOptions {
  * Candidates, pick and lease in one tick. A candidate that another worker was quicker with is dropped
  * and the strategy asked again, for the same attempt.
  */
-export function place(options: PlacementOptions): Placement | NoPlacement {
+export function place(options: PlacementOptions): Placed {
   const { pool, host, worker, request, attempt, tried, session, now, wantsDecision } = options;
   if (session !== null && !tried.has(session)) {
     const placed = placeSession(options, session);
@@ -77,12 +89,12 @@ export function place(options: PlacementOptions): Placement | NoPlacement {
       if (tookMs > SLOW_PICK_MS) host.pickWasSlow(tookMs);
       pickMs += tookMs;
     }
-    if (pick.backend === null) return "refused";
-    const backend = pick.backend as PoolBackend;
     const decision =
       record === null
         ? null
         : explain({ pool, candidates, scores: record.scores, tried, failOpen });
+    if (pick.backend === null) return { backend: null, fallback: false, pickMs, decision };
+    const backend = pick.backend as PoolBackend;
     const admission = admit(pool, backend, worker, failOpen);
     if (admission !== null) {
       return {

@@ -1,6 +1,6 @@
 import { deserialize } from "node:v8";
 import type { ExplainedPick } from "../admin/explanation.ts";
-import type { NoPlacement, Placement } from "../balance/placement.ts";
+import type { Placed } from "../balance/placement.ts";
 import type { StrategyPlugin } from "../plugin.ts";
 import { FakeBackend } from "../strategy/fake-backend.ts";
 import { fakeRequest } from "../strategy/fake-request.ts";
@@ -43,7 +43,7 @@ function explainFork(job: ExplainJob & ForkTask, plugin: StrategyPlugin<unknown>
   const forks = SEEDS.map((seed) => fork(instance, seed));
   const placements = forks.map((each) => each.place(true));
   const [first] = forks as [StrategyFork];
-  const [placed] = placements as [Placement | NoPlacement];
+  const [placed] = placements as [Placed];
   const ids = placements.map(idOf);
   const byChance = forks.some(({ usedRandom }) => usedRandom) || new Set(ids).size > 1;
   const shares = byChance ? sharesOf(first) : null;
@@ -66,7 +66,7 @@ function explainFork(job: ExplainJob & ForkTask, plugin: StrategyPlugin<unknown>
   const explained = {
     strategy: job.description,
     chosen,
-    nobody: typeof placed === "string" ? placed : null,
+    nobody: chosen !== null ? null : typeof placed === "string" ? placed : "refused",
     decidedBy: decidedBy(placed, hasScores),
     fault: fallback ? (first.faults.at(-1) ?? null) : null,
     tie: decision?.tie ?? false,
@@ -90,17 +90,16 @@ function explainFork(job: ExplainJob & ForkTask, plugin: StrategyPlugin<unknown>
   return { ...explained, why: explainWhy(explained, instance.quarantined) };
 }
 
-function decidedBy(
-  placed: Placement | NoPlacement,
-  hasScores: boolean,
-): ExplainedPick["decidedBy"] {
-  if (typeof placed !== "string" && placed.affinity) return "affinity";
-  if (typeof placed !== "string" && placed.fallback) return "least-connections";
+function decidedBy(placed: Placed, hasScores: boolean): ExplainedPick["decidedBy"] {
+  if (typeof placed !== "string" && placed.backend !== null) {
+    if (placed.affinity) return "affinity";
+    if (placed.fallback) return "least-connections";
+  }
   return hasScores ? "score" : "pick";
 }
 
-function idOf(placed: Placement | NoPlacement): string | null {
-  return typeof placed === "string" ? null : placed.backend.id;
+function idOf(placed: Placed): string | null {
+  return typeof placed === "string" ? null : (placed.backend?.id ?? null);
 }
 
 /** Picks one after the other, with nothing else going on. */

@@ -1,5 +1,5 @@
 import type { ExplainedRequest } from "../admin/explanation.ts";
-import { place, type NoPlacement, type Placement } from "../balance/placement.ts";
+import { place, type Placed } from "../balance/placement.ts";
 import type { RequestInfo, StrategyPlugin } from "../plugin.ts";
 import { Counters, countersLength, EJECTION_ON } from "../pool/counters.ts";
 import type { PoolBackend } from "../pool/backend.ts";
@@ -62,7 +62,7 @@ export class StrategyFork {
   }
 
   /** Places the request, and takes it away again. */
-  place(wantsDecision: boolean): Placement | NoPlacement {
+  place(wantsDecision: boolean): Placed {
     const placed = place({
       pool: this.pool,
       host: this.#host,
@@ -74,7 +74,7 @@ export class StrategyFork {
       now: null,
       wantsDecision,
     });
-    if (typeof placed !== "string") placed.admission.release();
+    if (typeof placed !== "string" && placed.backend !== null) placed.admission.release();
     return placed;
   }
 }

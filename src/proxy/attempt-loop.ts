@@ -172,6 +172,7 @@ export class AttemptLoop {
     });
     const read = wantsDecision ? headerReads?.end() : undefined;
     if (typeof placed === "string") throw failure ?? notPlaced(placed);
+    if (placed.backend === null) throw failure ?? notPlaced("refused");
     const { backend, admission } = placed;
     if (decisions !== null && read !== undefined) {
       const traceId = observed?.trace?.traceId ?? null;
