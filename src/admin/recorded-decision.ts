@@ -27,7 +27,7 @@ export interface RecordedCandidate {
   readonly score: ShownScore;
 }
 
-/** Why one request went to one backend. */
+/** Why one request went to one backend, or to none. */
 export interface RecordedDecision {
   /** ISO 8601. */
   readonly at: string;
@@ -40,7 +40,8 @@ export interface RecordedDecision {
   readonly strategy: { readonly name: string; readonly version: string };
   /** `pick`: the strategy has no scores. `least-connections`: it could not answer, and that did. `affinity`: it was not asked. */
   readonly decidedBy: "score" | "pick" | "least-connections" | "affinity";
-  readonly chosen: string;
+  /** Null: the strategy refused the request, or another attempt of it. */
+  readonly chosen: string | null;
   readonly fallback: boolean;
   readonly tie: boolean;
   readonly failOpen: boolean;

@@ -45,7 +45,8 @@ function isDecision(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { strategy, request, candidates, excluded } = value;
   return (
-    hasTexts(value, ["at", "pool", "decidedBy", "chosen"]) &&
+    hasTexts(value, ["at", "pool", "decidedBy"]) &&
+    isOptional(value["chosen"], "string") &&
     isOptional(value["traceId"], "string") &&
     ["worker", "attempt", "pickMs", "leftOut"].every((name) => Number.isFinite(value[name])) &&
     ["fallback", "tie", "failOpen"].every((name) => typeof value[name] === "boolean") &&

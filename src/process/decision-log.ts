@@ -118,7 +118,8 @@ interface Kept {
   readonly traceId: string | null;
   readonly attempt: number;
   readonly strategy: RecordedDecision["strategy"];
-  readonly chosen: string;
+  /** Null: the strategy refused. */
+  readonly chosen: string | null;
   readonly fallback: boolean;
   readonly pickMs: number;
   readonly request: Omit<RequestInfo, "headers">;
@@ -154,7 +155,8 @@ class PoolDecisions implements DecisionSink {
     const { decision: whole, backend, fallback, pickMs } = placed;
     if (whole === null) return;
     this.due = --this.#left > 0;
-    const decision = shortened(whole, backend.id);
+    const chosen = backend?.id ?? null;
+    const decision = shortened(whole, chosen);
     const backends = decision.candidates.map(({ id }) => this.#find(pool.backends, id));
     const { method, host, path, query, clientAddress } = request;
     this.#kept.push({
@@ -162,7 +164,7 @@ class PoolDecisions implements DecisionSink {
       traceId,
       attempt,
       strategy: { name: strategy.name, version: strategy.version },
-      chosen: backend.id,
+      chosen,
       fallback,
       pickMs,
       request: { method, host, path, query, clientAddress },
@@ -200,7 +202,7 @@ function sizeOf({ candidates, excluded }: Decision): number {
 }
 
 /** The same, when it is not too long; the chosen one is always in it. */
-function shortened(decision: Decision, chosen: string): Decision {
+function shortened(decision: Decision, chosen: string | null): Decision {
   if (sizeOf(decision) <= MOST_LISTED_EACH) return decision;
   const first = decision.candidates.slice(0, MOST_LISTED_EACH);
   const isIn = first.some(({ id }) => id === chosen);

@@ -172,8 +172,6 @@ export class AttemptLoop {
     });
     const read = wantsDecision ? headerReads?.end() : undefined;
     if (typeof placed === "string") throw failure ?? notPlaced(placed);
-    if (placed.backend === null) throw failure ?? notPlaced("refused");
-    const { backend, admission } = placed;
     if (decisions !== null && read !== undefined) {
       const traceId = observed?.trace?.traceId ?? null;
       decisions.take({
@@ -186,6 +184,8 @@ export class AttemptLoop {
         traceId,
       });
     }
+    if (placed.backend === null) throw failure ?? notPlaced("refused");
+    const { backend, admission } = placed;
     this.#number = number;
     this.#tried.add(backend);
     const watched = observed === null ? null : this.#observe(observed, placed);

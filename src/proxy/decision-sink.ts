@@ -1,4 +1,4 @@
-import type { Placement } from "../balance/placement.ts";
+import type { Placement, Refusal } from "../balance/placement.ts";
 import type { RequestInfo } from "../plugin.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { ReadFields } from "./header-reads.ts";
@@ -17,7 +17,7 @@ export interface MadeDecision {
   readonly request: RequestInfo;
   /** What the strategy has looked at of the request's header. */
   readonly read: ReadFields;
-  readonly placed: Placement;
+  readonly placed: Placement | Refusal;
   /** 1 for the first attempt. */
   readonly attempt: number;
   readonly traceId: string | null;

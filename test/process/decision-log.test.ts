@@ -98,9 +98,30 @@ describe("a worker's log of decisions", () => {
     expect(kept).toHaveLength(8192 / 256);
     for (const { candidates, leftOut, chosen } of kept) {
       expect(candidates).toHaveLength(256);
-      expect(candidates.at(-1)?.id).toBe(chosen);
+      expect(chosen).toBe("b999");
+      expect(candidates.at(-1)?.id).toBe("b999");
       expect(leftOut).toBe(744);
     }
+  });
+
+  test("keeps a refusal with those whom it refused, as many as there is room for", () => {
+    const pool = poolOf(300);
+    const candidates = pool.backends.map(({ id }) => ({ id, inFlight: 0, score: Infinity }));
+    const excluded = [{ id: "out", reason: "down" }] as const;
+    const decision = { candidates, excluded, tie: false, failOpen: false, ejected: 0 };
+    log.of("web").take({
+      pool,
+      strategy: { name: "mine", version: "1" },
+      request: fakeRequest(),
+      read: new Map(),
+      placed: { backend: null, fallback: false, pickMs: 0.5, decision },
+      attempt: 2,
+      traceId: "a",
+    });
+    const [kept] = log.read({ ...ALL, traceId: "a" });
+    expect(kept).toMatchObject({ chosen: null, decidedBy: "score", attempt: 2, leftOut: 45 });
+    expect(kept?.candidates).toHaveLength(256);
+    expect(kept?.candidates[0]).toMatchObject({ id: "b0", score: "Infinity", weight: 1 });
   });
 
   test("counts exclusions among what it keeps of one", () => {

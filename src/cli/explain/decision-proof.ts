@@ -70,7 +70,7 @@ export async function proveDecision(
   const others = [...new Set(learnt.picks)].map((id) => id ?? "nobody").join(", ");
   const withheld = decision.request.withheld.join(", ");
   throw new RuntimeError(
-    `no test can show this decision for ${chosen}: ${by.name}, asked again, picks ${others}; ` +
+    `no test can show this ${chosen === null ? "refusal" : `decision for ${chosen}`}: ${by.name}, asked again, picks ${others}; ` +
       (learnt.fault === null ? "" : `(${learnt.fault}) `) +
       (withheld === ""
         ? "what it had learnt from earlier requests is not recorded"

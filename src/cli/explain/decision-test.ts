@@ -18,7 +18,8 @@ export function renderDecisionTests(
 
 function renderTest({ decision, options, previous, seeds }: ProvenDecision, traceId: string) {
   const { chosen, attempt, at, candidates, failOpen, request } = decision;
-  const title = `${request.method} ${request.path} goes to ${chosen}: attempt ${attempt} of trace ${traceId}, ${at}`;
+  const became = chosen === null ? "is refused" : `goes to ${chosen}`;
+  const title = `${request.method} ${request.path} ${became}: attempt ${attempt} of trace ${traceId}, ${at}`;
   const given = [
     "backends",
     ...(options === undefined ? [] : [`options: ${renderValue(options)}`]),
@@ -28,7 +29,8 @@ function renderTest({ decision, options, previous, seeds }: ProvenDecision, trac
     ...(attempt === 1 ? [] : [`attempt: ${attempt}`]),
     ...(failOpen ? ["failOpen: true"] : []),
   ];
-  const asked = `request${how.length === 0 ? "" : `, { ${how.join(", ")} }`}`;
+  const pick = `pool.pick(request${how.length === 0 ? "" : `, { ${how.join(", ")} }`})`;
+  const picked = chosen === null ? pick : `${pick}?.id`;
   return [
     `test(${JSON.stringify(title)}, () => {`,
     "  const backends = fakeBackends([",
@@ -38,13 +40,13 @@ function renderTest({ decision, options, previous, seeds }: ProvenDecision, trac
     ...(seeds === null
       ? [
           `  const pool = rehearse(strategy, { ${given.join(", ")} });`,
-          `  expect(pool.pick(${asked})?.id).toBe(${JSON.stringify(chosen)});`,
+          `  expect(${picked}).toBe(${JSON.stringify(chosen)});`,
         ]
       : [
           "  // Chance has a part in it.",
           `  const picks = Array.from({ length: ${seeds} }, (_, seed) => {`,
           `    const pool = rehearse(strategy, { ${[...given, "seed"].join(", ")} });`,
-          `    return pool.pick(${asked})?.id;`,
+          `    return ${picked};`,
           "  });",
           `  expect(picks).toContain(${JSON.stringify(chosen)});`,
         ]),

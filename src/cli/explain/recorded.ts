@@ -75,11 +75,14 @@ function renderDecision(decision: RecordedDecision): string {
 }
 
 function whyOf(decision: RecordedDecision): string {
-  const { strategy } = decision;
+  const { strategy, chosen, attempt } = decision;
+  if (chosen === null && attempt > 1) {
+    return `${strategy.name} refuses another attempt: the client gets what became of the one before`;
+  }
   const pick = {
     ...decision,
     strategy: { ...strategy, source: "" },
-    nobody: null,
+    nobody: chosen === null ? "refused" : null,
     fault: null,
     shares: null,
     state: "none",

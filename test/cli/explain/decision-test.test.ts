@@ -52,3 +52,19 @@ test("POST /x goes to b: attempt 2 of trace 4bf9, 2026-01-02T03:04:05.000Z", () 
 `,
   );
 });
+
+test("a refusal is a pick of nobody, by chance as well", () => {
+  const decision = { ...DECISION, chosen: null };
+  const written = (seeds: number | null): string => {
+    const proven = { decision, options: undefined, previous: undefined, seeds };
+    return renderDecisionTests([proven], { traceId: "4bf9", specifier: "./mine.ts" });
+  };
+  expect(written(null)).toContain('test("POST /x is refused: attempt 2 of trace 4bf9, ');
+  expect(written(null)).toContain(
+    "  expect(pool.pick(request, { attempt: 2, failOpen: true })).toBe(null);\n",
+  );
+  expect(written(100)).toContain(
+    "    return pool.pick(request, { attempt: 2, failOpen: true });\n",
+  );
+  expect(written(100)).toContain("  expect(picks).toContain(null);\n");
+});
