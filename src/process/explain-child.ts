@@ -11,7 +11,7 @@ import { createClock } from "./clock.ts";
 import { shownScore } from "./decision-log.ts";
 import type { ExplainJob, ForkedInstance, ForkTask, Replayed, ReplayTask } from "./explain-job.ts";
 import { StrategyFork } from "./strategy-fork.ts";
-import { exclusions, explainWhy } from "./why.ts";
+import { exclusions, explainWhy, REFUSED } from "./why.ts";
 
 /** Forks with different randomness; of a strategy that they agree on, chance decides nothing. */
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8] as const;
@@ -106,15 +106,15 @@ function idOf(placed: Placed): string | null {
 function sharesOf(fork: StrategyFork): Record<string, number> {
   const shares = new Map<string, number>();
   for (let pick = 0; pick < PICKS; pick++) {
-    const id = idOf(fork.place(false)) ?? "-";
+    const id = idOf(fork.place(false)) ?? REFUSED;
     shares.set(id, (shares.get(id) ?? 0) + 1);
   }
   return Object.fromEntries(shares);
 }
 
 function likeliest(shares: Readonly<Record<string, number>>): string | null {
-  const [[id] = ["-"]] = Object.entries(shares).toSorted(([, one], [, two]) => two - one);
-  return id === "-" ? null : id;
+  const [[id] = [REFUSED]] = Object.entries(shares).toSorted(([, one], [, two]) => two - one);
+  return id === REFUSED ? null : id;
 }
 
 function replay(job: ExplainJob & ReplayTask, plugin: StrategyPlugin<unknown>): Replayed {

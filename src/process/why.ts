@@ -21,11 +21,21 @@ const NOBODY = {
   tried: "nobody is left to try",
 } as const;
 
+/** Among shares the key of those picks that are nobody's. */
+export const REFUSED = "-";
+
 /** One sentence for people. `quarantined`: the running instance is. */
 export function explainWhy(pick: Omit<ExplainedPick, "why">, quarantined: boolean): string {
   const { strategy, chosen, nobody, candidates, tie, shares, fault } = pick;
   const { name } = strategy;
-  if (nobody === "refused") return `${name} refuses it: the client gets a 503`;
+  const refusals = shares?.[REFUSED] ?? 0;
+  const how = pick.decidedBy === "pick" ? " (pick decides, no scores)" : "";
+  const chance = `chance has a part in it${how}: `;
+  if (nobody === "refused") {
+    const always = shares === null || Object.keys(shares).length === 1;
+    if (always) return `${name} refuses it: the client gets a 503`;
+    return `${chance}${name} refuses ${refusals} of 1,000 picks, and the client gets a 503 then`;
+  }
   if (nobody !== null) return `nobody gets it: ${NOBODY[nobody]}, and the client gets a 503`;
   if (pick.decidedBy === "affinity") return `${chosen} gets it: the client's session is there`;
   if (pick.decidedBy === "least-connections") {
@@ -33,13 +43,13 @@ export function explainWhy(pick: Omit<ExplainedPick, "why">, quarantined: boolea
     return `least connections sends it to ${chosen}, because ${reason}`;
   }
   const lowest = candidates.find(({ id }) => id === chosen)?.score;
-  if (tie) {
+  if (tie && refusals === 0) {
     const tied = candidates.filter(({ score }) => score === lowest).length;
     return `${tied} candidates have the lowest score of ${name}, ${shown(lowest)}: they take turns by weight`;
   }
   if (shares !== null) {
-    const how = pick.decidedBy === "pick" ? " (pick decides, no scores)" : "";
-    return `chance has a part in it${how}: ${chosen} gets ${shares[chosen ?? "-"] ?? 0} of 1,000 picks of ${name}`;
+    const refuses = refusals === 0 ? "" : `, which refuses ${refusals}: the client gets a 503 then`;
+    return `${chance}${chosen} gets ${shares[chosen ?? REFUSED] ?? 0} of 1,000 picks of ${name}${refuses}`;
   }
   if (candidates.length === 1) return `${chosen} gets it: it is the only candidate`;
   if (pick.decidedBy === "pick")

@@ -11,10 +11,11 @@ const { backend, collector, proxy, tracedProxy } = useTracing();
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT = { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` };
 
-/** Does as the path says: of ten picks for `/mostly` it refuses seven. */
+/** Does as the path says: of ten picks for `/seldom` it refuses three, and seven for `/mostly`. */
 const REFUSING = `export default { name: "refusing", apiVersion: 1, create: ({ random }) => ({
   pick(list, { request: { path }, attempt }) {
     if (path === "/again" && attempt > 1) return null;
+    if (path === "/seldom" && random() < 0.3) return null;
     if (path === "/mostly" && random() < 0.7) return null;
     return list[Math.floor(random() * list.length)]; } }) };`;
 /** Refuses what does not have a header field. */
@@ -65,6 +66,26 @@ describe("a request that would be refused", () => {
         "a        0          1       Infinity\n" +
         "b        0          1                 draining\n",
     );
+  });
+
+  test("by chance is told with how often, in words and in the table", async () => {
+    const front = await proxy(pool(REFUSING));
+    const seldom = await explained(front, "/seldom");
+    expect(seldom).toMatchObject({ nobody: null });
+    const { "-": refusals = 0 } = seldom.shares;
+    expect(Math.abs(refusals - 300)).toBeLessThan(60);
+    const text = await told(front, "--url", "/seldom");
+    expect(text).toContain(` of 1,000 picks of refusing, which refuses ${refusals}: the client`);
+    expect(text).toMatch(new RegExp(`\\n\\(refused\\) +${refusals}\\n$`));
+
+    const mostly = await explained(front, "/mostly");
+    expect(mostly).toMatchObject({ chosen: null, nobody: "refused" });
+    const most = mostly.shares["-"] ?? 0;
+    const mostlyText = await told(front, "--url", "/mostly");
+    expect(mostlyText).toContain(
+      `: refusing refuses ${most} of 1,000 picks, and the client gets a 503 then\n`,
+    );
+    expect(mostlyText).toMatch(new RegExp(`PICKS\\n\\(refused\\) +${most} +<- most often\\n`));
   });
 });
 

@@ -1,6 +1,6 @@
 import type { ShownScore } from "../../admin/recorded-decision.ts";
 import type { ExplainAnswer, ExplainedPick } from "../../admin/explanation.ts";
-import { shown } from "../../process/why.ts";
+import { REFUSED, shown } from "../../process/why.ts";
 import { printable } from "../printable.ts";
 import { renderTable } from "../table.ts";
 
@@ -52,29 +52,34 @@ export function renderShown(pick: ShownPick): string {
       Number(one.score) - Number(two.score) ||
       (shares?.[two.id] ?? 0) - (shares?.[one.id] ?? 0),
   );
+  const mark = shares === null ? "<- gets it" : "<- most often";
+  const markOf = (id: string | null): string => (id === chosen && !isEven(shares) ? mark : "");
   const head = ["BACKEND", "IN FLIGHT", "WEIGHT", "SCORE", ...(shares ? ["OF 1,000 PICKS"] : [])];
-  const rows = [
-    ...ordered
-      .slice(0, MOST_ROWS)
-      .map(({ id, inFlight, weight, score }) => [
-        id,
-        String(inFlight),
-        shown(weight),
-        score === null ? "-" : shown(score),
-        ...share(id),
-        id === chosen && !isEven(shares) ? (shares === null ? "<- gets it" : "<- most often") : "",
-      ]),
-    ...excluded
-      .slice(0, MOST_ROWS)
-      .map(({ id, reason, inFlight, weight }) => [
-        id,
-        inFlight === undefined ? "" : String(inFlight),
-        weight === undefined ? "" : shown(weight),
-        ...(shares === null ? [""] : ["", ""]),
-        reason,
-      ]),
-  ];
-  const leftOut = candidates.length + excluded.length - rows.length;
+  const asked = ordered
+    .slice(0, MOST_ROWS)
+    .map(({ id, inFlight, weight, score }) => [
+      id,
+      String(inFlight),
+      shown(weight),
+      score === null ? "-" : shown(score),
+      ...share(id),
+      markOf(id),
+    ]);
+  const refusals = shares?.[REFUSED];
+  const refused =
+    refusals === undefined ? [] : [["(refused)", "", "", "", String(refusals), markOf(null)]];
+  const others = excluded
+    .slice(0, MOST_ROWS)
+    .map(({ id, reason, inFlight, weight }) => [
+      id,
+      inFlight === undefined ? "" : String(inFlight),
+      weight === undefined ? "" : shown(weight),
+      ...(shares === null ? [""] : ["", ""]),
+      reason,
+    ]);
+  const rows =
+    chosen === null ? [...refused, ...asked, ...others] : [...asked, ...refused, ...others];
+  const leftOut = candidates.length + excluded.length - asked.length - others.length;
   const more = leftOut === 0 ? [] : [`and ${leftOut} more, which --json shows`];
   return [pick.why, ...pick.notes, renderTable([head, ...rows]), ...more].join("\n");
 }
@@ -126,7 +131,9 @@ function compareShares(was: Shares, is: Shares): string {
   const changeOf = (id: string): number => Math.abs((is[id] ?? 0) - (was[id] ?? 0));
   const leftOut = ids.length - MOST_SHARES;
   if (leftOut > 0) ids.sort((one, two) => changeOf(two) - changeOf(one));
-  const told = ids.slice(0, MOST_SHARES).map((id) => `${id} ${was[id] ?? 0} -> ${is[id] ?? 0}`);
+  const told = ids
+    .slice(0, MOST_SHARES)
+    .map((id) => `${id === REFUSED ? "(refused)" : id} ${was[id] ?? 0} -> ${is[id] ?? 0}`);
   const more = leftOut > 0 ? ` and ${leftOut} more, which --json shows` : "";
   return `${told.join(", ")}${more}`;
 }

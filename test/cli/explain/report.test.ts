@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { ExplainAnswer, ExplainedPick } from "../../../src/admin/explanation.ts";
 import { renderAnswer, renderShown, type ShownPick } from "../../../src/cli/explain/report.ts";
 
@@ -92,4 +92,43 @@ test.each([
   [null, null, "nothing would change: b"],
 ])("what would change is told when the same backend stays ahead (%j to %j)", (was, is, told) => {
   expect(change(was, is)).toBe(told);
+});
+
+describe("refusals by chance", () => {
+  const candidates = [candidate("a", null), candidate("b", null)];
+  const excluded = [{ id: "out", reason: "down", inFlight: 0, weight: 1 }];
+
+  test("have a row of their own below those who get more, and above those who get nothing", () => {
+    const shares = { b: 350, "-": 292, a: 358 };
+    expect(renderShown(pick({ candidates, excluded, shares }))).toBe(
+      "why\n" +
+        "BACKEND    IN FLIGHT  WEIGHT  SCORE  OF 1,000 PICKS\n" +
+        "a          0          1       -      358             <- most often\n" +
+        "b          0          1       -      350\n" +
+        "(refused)                            292\n" +
+        "out        0          1                              down",
+    );
+  });
+
+  test("come first, and are marked, when they are the most", () => {
+    const shares = { b: 149, "-": 701, a: 150 };
+    const lines = renderShown(pick({ candidates, shares, chosen: null })).split("\n");
+    expect(lines[2]).toMatch(/^\(refused\) +701 +<- most often$/);
+    expect(lines[3]).toMatch(/^a .* 150$/);
+    expect(lines).toHaveLength(5);
+  });
+
+  test("are no backend that a large pool has more", () => {
+    const many = Array.from({ length: 41 }, (_, index) => candidate(`b${index}`, null));
+    const shares = { ...Object.fromEntries(many.map(({ id }) => [id, 24])), "-": 16 };
+    const lines = renderShown(pick({ candidates: many, shares })).split("\n");
+    expect(lines.at(-2)).toMatch(/^\(refused\) +16$/);
+    expect(lines.at(-1)).toBe("and 1 more, which --json shows");
+  });
+
+  test("are told by name where they change", () => {
+    expect(change({ b: 700, "-": 300 }, { b: 1000 })).toBe(
+      "of 1,000 picks: (refused) 300 -> 0, b 700 -> 1000",
+    );
+  });
 });
