@@ -141,7 +141,8 @@ describe("a request that was refused", () => {
     expect(attempts).toEqual([]);
 
     const written = await told(front, "--trace", TRACE, "--as-test", "--json");
-    const { file } = JSON.parse(written) as { file: string };
+    const { file, notes } = JSON.parse(written) as { file: string; notes: string[] };
+    expect(notes).toEqual([]);
     const source = readFileSync(join(front.folder, file), "utf8");
     expect(source).toContain('test("GET /buy is refused: attempt 1 of trace ');
     expect(source).toContain("  expect(pool.pick(request)).toBe(null);\n");

@@ -14,6 +14,8 @@ export interface ProvenDecision {
   readonly previous: unknown;
   /** Over these seeds some come to it and some do not; null: chance has no part in it. */
   readonly seeds: number | null;
+  /** That it is another version that comes to it, in words; null: it is the one that made it. */
+  readonly otherVersion: string | null;
 }
 
 const SEEDS = 100;
@@ -56,24 +58,34 @@ export async function proveDecision(
   const anew = await replay(null);
   const learnt =
     snapshot === null ? anew : await replay(new Uint8Array(Buffer.from(snapshot, "base64")));
-  const tries = [anew, learnt].filter(({ loss }) => loss === null);
+  const { name, version } = description;
+  const isOther = version !== by.version;
+  const maker = `${by.name} ${by.version}`;
+  const isByNow = `${source} is ${name} ${version} by now`;
+  const otherVersion = isOther
+    ? `${maker} made this decision; ${isByNow}, and can make it, too`
+    : null;
+  // What least connections comes to, because the other version fails, is no decision of its.
+  const tries = [anew, learnt].filter(({ loss, fault }) => loss === null && fault === null);
   const certain = tries.find(({ picks }) => picks.every((id) => id === chosen));
   if (certain !== undefined) {
-    return { decision, options, previous: certain.previous, seeds: null };
+    return { decision, options, previous: certain.previous, seeds: null, otherVersion };
   }
   // A score that was the lowest alone is no matter of chance: that it can come to it shows nothing.
   const mayVary = decision.tie || decision.decidedBy === "pick";
   const possible = mayVary ? tries.find(({ picks }) => picks.includes(chosen)) : undefined;
   if (possible !== undefined) {
-    return { decision, options, previous: possible.previous, seeds: SEEDS };
+    return { decision, options, previous: possible.previous, seeds: SEEDS, otherVersion };
   }
   const others = [...new Set(learnt.picks)].map((id) => id ?? "nobody").join(", ");
   const withheld = decision.request.withheld.join(", ");
+  const reasons = [
+    ...(isOther ? [`${maker} made it, and ${isByNow}`] : []),
+    ...(withheld === "" ? [] : [`it looked at ${withheld}, whose value is not recorded`]),
+  ];
   throw new RuntimeError(
-    `no test can show this ${chosen === null ? "refusal" : `decision for ${chosen}`}: ${by.name}, asked again, picks ${others}; ` +
-      (learnt.fault === null ? "" : `(${learnt.fault}) `) +
-      (withheld === ""
-        ? "what it had learnt from earlier requests is not recorded"
-        : `it looked at ${withheld}, whose value is not recorded`),
+    `no test can show this ${chosen === null ? "refusal" : `decision for ${chosen}`}: ${name}, asked again, picks ${others}` +
+      (learnt.fault === null ? "; " : ` (${learnt.fault}); `) +
+      (reasons.join("; ") || "what it had learnt from earlier requests is not recorded"),
   );
 }

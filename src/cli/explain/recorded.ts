@@ -54,9 +54,10 @@ export async function writeTests(
   const file = `${name}.decision-${traceId.slice(0, 8)}.test.ts`;
   const test = renderDecisionTests(proofs, { traceId, specifier: specifierOf(source) });
   write(file, test);
-  return json
-    ? `${JSON.stringify({ file, test }, null, 2)}\n`
-    : printable(`wrote ${file}\nnext: leastwise plugin test ${file}\n`);
+  const notes = [...new Set(proofs.flatMap(({ otherVersion }) => otherVersion ?? []))];
+  if (json) return `${JSON.stringify({ file, test, notes }, null, 2)}\n`;
+  const noted = notes.map((note) => `note: ${note}\n`).join("");
+  return printable(`wrote ${file}\n${noted}next: leastwise plugin test ${file}\n`);
 }
 
 function renderDecision(decision: RecordedDecision): string {

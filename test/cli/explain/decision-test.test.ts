@@ -33,7 +33,13 @@ const DECISION: RecordedDecision = {
 };
 
 test("everything that the pick may have looked at is in the test, and nothing else", () => {
-  const proven = { decision: DECISION, options: { k: 1 }, previous: [1], seeds: null };
+  const proven = {
+    decision: DECISION,
+    options: { k: 1 },
+    previous: [1],
+    seeds: null,
+    otherVersion: null,
+  };
   expect(renderDecisionTests([proven], { traceId: "4bf9", specifier: "./mine.ts" })).toBe(
     `// Written by: leastwise explain --trace 4bf9 --as-test
 import { expect, test } from "bun:test";
@@ -56,7 +62,7 @@ test("POST /x goes to b: attempt 2 of trace 4bf9, 2026-01-02T03:04:05.000Z", () 
 test("a refusal is a pick of nobody, by chance as well", () => {
   const decision = { ...DECISION, chosen: null };
   const written = (seeds: number | null): string => {
-    const proven = { decision, options: undefined, previous: undefined, seeds };
+    const proven = { decision, options: undefined, previous: undefined, seeds, otherVersion: null };
     return renderDecisionTests([proven], { traceId: "4bf9", specifier: "./mine.ts" });
   };
   expect(written(null)).toContain('test("POST /x is refused: attempt 2 of trace 4bf9, ');
