@@ -3,7 +3,7 @@ import type { Problem } from "../errors.ts";
 import type { Health } from "../plugin.ts";
 import type { DecisionQuery, RecordedDecision } from "./recorded-decision.ts";
 import type { ExplainAnswer, ExplainQuestion } from "./explanation.ts";
-import type { StrategyDescription } from "../strategy/module.ts";
+import type { StrategyVersion } from "../strategy/strategy-version.ts";
 import type { ShadowFigures } from "../strategy/shadow/figures.ts";
 
 export interface BackendStatus {
@@ -43,7 +43,12 @@ export interface PoolStatus {
     /** Over all workers, since each started. */
     readonly faults: number;
     /** The version that it was taken back from, which a reload would load again; null: it was not. */
-    readonly rolledBackFrom: { readonly name: string; readonly version: string } | null;
+    readonly rolledBackFrom: {
+      readonly name: string;
+      readonly version: string;
+      /** The same strategy: only its options are others. */
+      readonly onlyOptions: boolean;
+    } | null;
   };
   readonly backends: readonly BackendStatus[];
   /** In the order of the config. */
@@ -103,9 +108,9 @@ export interface ReloadReport {
 export interface RollbackReport {
   readonly pool: string;
   /** What is in force now. */
-  readonly strategy: StrategyDescription;
+  readonly strategy: StrategyVersion;
   /** What was in force before. */
-  readonly before: StrategyDescription;
+  readonly before: StrategyVersion;
 }
 
 export interface ReloadStatus {

@@ -46,6 +46,7 @@ function poolLine({ name, strategy, affinity }: PoolStatus): string {
 /** The name only where it was another one. */
 function rolledBackFrom({ name, rolledBackFrom: from }: PoolStatus["strategy"]): string {
   if (from === null) return "";
+  if (from.onlyOptions) return `${from.version} with other options`;
   return from.name === name ? from.version : `${from.name} ${from.version}`;
 }
 

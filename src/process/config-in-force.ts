@@ -1,7 +1,7 @@
 import type { RollbackReport } from "../admin/facts.ts";
 import type { ListenConfig } from "../config/config.ts";
 import { ConfigError } from "../errors.ts";
-import type { StrategyDescription } from "../strategy/module.ts";
+import type { StrategyVersion } from "../strategy/strategy-version.ts";
 import type { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { AffinitySecret } from "./affinity-secret.ts";
 import type { ListenAddresses, PreparedAddresses } from "./listen-addresses.ts";
@@ -13,7 +13,7 @@ import type { RowTable } from "./row-table.ts";
 import { shadowedPools } from "./shadow/shadowed-pools.ts";
 import type { Shadows } from "./shadow/shadows.ts";
 import { StrategyFiles } from "./strategy-files.ts";
-import { StrategyVersions } from "./strategy-versions.ts";
+import { StrategyVersions, versionIn } from "./strategy-versions.ts";
 import { Turns } from "./turns.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 import type { WorkerWatch } from "./worker-watch.ts";
@@ -66,7 +66,7 @@ export class ConfigInForce {
   }
 
   /** What a rollback took out of force; null: this pool's strategy is that of the files. */
-  rolledBackFrom(pool: string): StrategyDescription | null {
+  rolledBackFrom(pool: string): StrategyVersion | null {
     return this.#versions.rolledBackFrom(pool);
   }
 
@@ -106,14 +106,14 @@ export class ConfigInForce {
    */
   async rollBack(pool: string): Promise<RollbackReport | null> {
     if (this.#current.strategies[pool] === undefined) return null;
-    let before: StrategyDescription | undefined;
+    let before = null as StrategyVersion | null;
     await this.#turns.take(async () => {
       // Only now: a reload may have come first.
-      before = this.#current.strategies[pool]?.description;
+      before = versionIn(this.#current, pool);
       await this.#keepingFiles(() => this.#rollBack(pool));
     });
-    const strategy = this.#current.strategies[pool]?.description;
-    if (before === undefined || strategy === undefined) throw new Error(`pool ${pool} is gone`);
+    const strategy = versionIn(this.#current, pool);
+    if (before === null || strategy === null) throw new Error(`pool ${pool} is gone`);
     return { pool, strategy, before };
   }
 

@@ -11,6 +11,7 @@ import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Counters } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
+import { nameVersion } from "../strategy/strategy-version.ts";
 import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
@@ -281,7 +282,11 @@ export class Master {
     const { strategy, before } = report;
     const fields = { pool, strategy: strategy.name, version: strategy.version };
     const { log } = this.#options;
-    log.info("strategy rolled back", { ...fields, before: `${before.name} ${before.version}` });
+    log.info("strategy rolled back", {
+      ...fields,
+      now: nameVersion(strategy, before),
+      before: nameVersion(before, strategy),
+    });
     return report;
   }
 

@@ -1,5 +1,5 @@
 import type { PoolStatus } from "../admin/facts.ts";
-import type { StrategyDescription } from "../strategy/module.ts";
+import { isSameStrategy, type StrategyVersion } from "../strategy/strategy-version.ts";
 import type { PlannedStrategy, WorkerReport } from "./messages.ts";
 import type { PoolSupervisor } from "./pool-supervisor.ts";
 
@@ -8,7 +8,7 @@ export function statusOf(
   supervisor: PoolSupervisor,
   strategies: Readonly<Record<string, PlannedStrategy>>,
   reports: readonly (WorkerReport | null)[],
-  rolledBackFrom: StrategyDescription | null,
+  rolledBackFrom: StrategyVersion | null,
   shadow: PoolStatus["shadow"],
 ): PoolStatus {
   const { name } = supervisor;
@@ -26,7 +26,11 @@ export function statusOf(
       rolledBackFrom:
         rolledBackFrom === null
           ? null
-          : { name: rolledBackFrom.name, version: rolledBackFrom.version },
+          : {
+              name: rolledBackFrom.name,
+              version: rolledBackFrom.version,
+              onlyOptions: isSameStrategy(description, rolledBackFrom),
+            },
     },
     backends: supervisor.backends(),
     shadow,

@@ -1,6 +1,6 @@
 import type { StrategyConfig } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
-import type { StrategyDescription } from "../strategy/module.ts";
+import { isSameVersion, nameVersion, type StrategyVersion } from "../strategy/strategy-version.ts";
 import type { EvaluatedStrategy } from "./evaluation.ts";
 import type { Provisioned } from "./provision.ts";
 
@@ -17,7 +17,7 @@ interface Version {
 export class StrategyVersions {
   readonly #before = new Map<string, Version>();
   /** Which version a pool was taken back from. */
-  readonly #rolledBackFrom = new Map<string, StrategyDescription>();
+  readonly #rolledBackFrom = new Map<string, StrategyVersion>();
 
   /** Their bundles must stay where workers find them. */
   get kept(): readonly EvaluatedStrategy[] {
@@ -25,7 +25,7 @@ export class StrategyVersions {
   }
 
   /** Null unless the pool runs an older version than its file may hold. */
-  rolledBackFrom(pool: string): StrategyDescription | null {
+  rolledBackFrom(pool: string): StrategyVersion | null {
     return this.#rolledBackFrom.get(pool) ?? null;
   }
 
@@ -37,15 +37,16 @@ export class StrategyVersions {
       this.#before.delete(pool);
       this.#rolledBackFrom.delete(pool);
     }
-    for (const [pool, { description }] of Object.entries(after.strategies)) {
-      const old = versionIn(before, pool);
-      if (old === null) continue;
+    for (const pool of Object.keys(after.strategies)) {
+      const [was, is] = [versionIn(before, pool), versionIn(after, pool)];
+      const old = inForce(before, pool);
+      if (old === null || was === null || is === null) continue;
       if (this.#rolledBackFrom.delete(pool)) {
         over.push(
-          `pool ${pool}: the rollback to ${named(old.evaluated.description)} is over, ${named(description)} is loaded`,
+          `pool ${pool}: the rollback to ${nameVersion(was, is)} is over, ${nameVersion(is, was)} is loaded`,
         );
       }
-      if (!isSame(old.evaluated.description, description)) this.#before.set(pool, old);
+      if (!isSameVersion(was, is)) this.#before.set(pool, old);
     }
     return over;
   }
@@ -56,11 +57,11 @@ export class StrategyVersions {
    * Throws RuntimeError when there is no such version.
    */
   planRollback(running: Provisioned, pool: string): Provisioned {
-    const now = running.strategies[pool];
+    const now = versionIn(running, pool);
     // A reload that came before has taken the pool away.
-    if (now === undefined) throw new RuntimeError(`there is no pool ${pool} any more`);
+    if (now === null) throw new RuntimeError(`there is no pool ${pool} any more`);
     const version = this.#before.get(pool);
-    if (version === undefined) throw new RuntimeError(this.#explainNothing(pool, now.description));
+    if (version === undefined) throw new RuntimeError(this.#explainNothing(pool, now));
     const { config, strategies } = running;
     const pools = config.pools.map((each) =>
       each.name === pool ? { ...each, strategy: version.config } : each,
@@ -74,33 +75,31 @@ export class StrategyVersions {
 
   /** That is in force. */
   rolledBack(running: Provisioned, pool: string): void {
-    const from = running.strategies[pool]?.description;
-    if (from !== undefined) this.#rolledBackFrom.set(pool, from);
+    const from = versionIn(running, pool);
+    if (from !== null) this.#rolledBackFrom.set(pool, from);
     this.#before.delete(pool);
   }
 
-  #explainNothing(pool: string, now: StrategyDescription): string {
+  #explainNothing(pool: string, now: StrategyVersion): string {
     const from = this.rolledBackFrom(pool);
     if (from !== null) {
       return (
-        `pool ${pool} was rolled back to ${named(now)} already, and the version before that is not kept; ` +
+        `pool ${pool} was rolled back to ${nameVersion(now, from)} already, and the version before that is not kept; ` +
         `leastwise reload loads ${from.source === "built-in" ? from.name : from.source} again`
       );
     }
-    return `pool ${pool} has had no other strategy than ${named(now)} since leastwise started: there is nothing to roll back to`;
+    return `pool ${pool} has had no other strategy than ${nameVersion(now, now)} since leastwise started: there is nothing to roll back to`;
   }
 }
 
-function versionIn({ config, strategies }: Provisioned, pool: string): Version | null {
+/** Null: there is no such pool. */
+export function versionIn(provisioned: Provisioned, pool: string): StrategyVersion | null {
+  const version = inForce(provisioned, pool);
+  return version && { ...version.evaluated.description, options: version.config.options };
+}
+
+function inForce({ config, strategies }: Provisioned, pool: string): Version | null {
   const evaluated = strategies[pool];
   const strategy = config.pools.find(({ name }) => name === pool)?.strategy;
   return evaluated === undefined || strategy === undefined ? null : { config: strategy, evaluated };
-}
-
-function isSame(one: StrategyDescription, two: StrategyDescription): boolean {
-  return one.name === two.name && one.version === two.version && one.source === two.source;
-}
-
-function named({ name, version }: StrategyDescription): string {
-  return `${name} ${version}`;
 }

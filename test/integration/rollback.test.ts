@@ -132,6 +132,51 @@ test("with the options that the version before had", async () => {
   expect(await answers()).toBe("b".repeat(8));
 });
 
+/** The one of its options. */
+const ANY_BY_OPTIONS = BY_OPTIONS.replace(/if .*? throw new Error\("no id"\); /, "");
+
+// A change of options was no version: the first rollback went two steps back, the second to nothing.
+test("a change of nothing but options is taken back, and told with them", async () => {
+  const { front, config, load, answers, versions } = await stage();
+  const { backends } = config.pools?.["web"] ?? { backends: [] };
+  const give = async (id: string): Promise<void> => {
+    const strategy = { use: "./mine.ts", options: { id } };
+    front.configure({ ...config, pools: { web: { backends, strategy } } });
+    expect(await front.reload()).toMatchObject({ ok: true, problems: [] });
+  };
+  writeFileSync(join(front.folder, "mine.ts"), ANY_BY_OPTIONS);
+  await give("b");
+  await give("c");
+  expect(await answers()).toBe("c".repeat(8));
+  const version = await versions();
+
+  const { exitCode, stdout, stderr } = await front.run("plugin", "rollback", "web");
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(stdout).toBe(
+    `pool web is back at only ${version} with options {"id":"b"}, from only ${version} with options {"id":"c"}; ` +
+      "leastwise reload takes those of the config again\n",
+  );
+  expect(await answers()).toBe("b".repeat(8));
+  expect((await front.run("status")).stdout).toContain(
+    `rolled back from ${version} with other options`,
+  );
+  expect(front.log()).toContain(`"before":"only ${version} with options {\\"id\\":\\"c\\"}"`);
+
+  const reloaded = await front.run("reload");
+  expect(reloaded.stdout).toContain(
+    `the rollback to only ${version} with options {"id":"b"} is over, only ${version} with options {"id":"c"} is loaded\n`,
+  );
+  expect(await answers()).toBe("c".repeat(8));
+  const json = await front.run("plugin", "rollback", "web", "--json");
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    strategy: { version, options: { id: "b" } },
+    before: { version, options: { id: "c" } },
+  });
+  front.configure(config);
+  await load(only("a"));
+  expect(await answers()).toBe("a".repeat(8));
+});
+
 test("also when its file, and the one it was bundled to, are gone", async () => {
   const { front, load, answers } = await stage();
   await load(only("b"));

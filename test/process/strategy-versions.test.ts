@@ -11,7 +11,7 @@ beforeEach(() => {
 
 /** Pools by name, each with the version of `mine` that it has, and its options. */
 function provisioned(
-  pools: Record<string, readonly [version: string, options?: number]>,
+  pools: Record<string, readonly [version: string, options?: object]>,
 ): Provisioned {
   const config = resolveConfig(
     {
@@ -35,23 +35,53 @@ function provisioned(
 
 function versionOf(planned: Provisioned, pool: string): string {
   const options = planned.config.pools.find(({ name }) => name === pool)?.strategy.options;
-  return `${planned.strategies[pool]?.description.version} ${String(options)}`;
+  return `${planned.strategies[pool]?.description.version} ${JSON.stringify(options)}`;
 }
 
 describe("the version before", () => {
   test("is that of the last reload that brought another one, with the options that it had", () => {
-    const [one, other, two] = [
-      provisioned({ web: ["1", 10] }),
-      provisioned({ web: ["1", 11] }),
-      provisioned({ web: ["2", 12] }),
+    const [one, again, two] = [
+      provisioned({ web: ["1", { to: 10 }] }),
+      provisioned({ web: ["1", { to: 10 }] }),
+      provisioned({ web: ["2", { to: 12 }] }),
     ];
-    expect(versions.reloaded(one, other)).toEqual([]);
-    expect(() => versions.planRollback(other, "web")).toThrow("there is nothing to roll back to");
-    versions.reloaded(other, two);
-    const again = provisioned({ web: ["2", 13] });
-    versions.reloaded(two, again);
-    expect(versionOf(versions.planRollback(again, "web"), "web")).toBe("1 11");
+    expect(versions.reloaded(one, again)).toEqual([]);
+    expect(() => versions.planRollback(again, "web")).toThrow("there is nothing to roll back to");
+    versions.reloaded(again, two);
+    versions.reloaded(two, provisioned({ web: ["2", { to: 12 }] }));
+    expect(versionOf(versions.planRollback(two, "web"), "web")).toBe('1 {"to":10}');
     expect(versions.kept.map(({ description }) => description.version)).toEqual(["1"]);
+  });
+
+  // A reload that changed nothing but options was none: the rollback went two steps back.
+  test("is the same code when the last reload brought nothing but other options", () => {
+    const [one, two, other] = [
+      provisioned({ web: ["1", { to: 0 }] }),
+      provisioned({ web: ["2", { to: 1, of: [1, 2] }] }),
+      provisioned({ web: ["2", { to: 1, of: [2, 1] }] }),
+    ];
+    versions.reloaded(one, two);
+    expect(versions.reloaded(two, other)).toEqual([]);
+    const back = versions.planRollback(other, "web");
+    expect(versionOf(back, "web")).toBe('2 {"to":1,"of":[1,2]}');
+
+    versions.rolledBack(other, "web");
+    expect(versions.rolledBackFrom("web")?.options).toEqual({ to: 1, of: [2, 1] });
+    expect(() => versions.planRollback(back, "web")).toThrow(
+      'pool web was rolled back to mine 2 with options {"to":1,"of":[1,2]} already, and the version before',
+    );
+    expect(versions.reloaded(back, provisioned({ web: ["2"] }))).toEqual([
+      'pool web: the rollback to mine 2 with options {"to":1,"of":[1,2]} is over, mine 2 without options is loaded',
+    ]);
+  });
+
+  test("is none when options have their keys in another order", () => {
+    const [one, other] = [
+      provisioned({ web: ["1", { from: 1, to: 2 }] }),
+      provisioned({ web: ["1", { to: 2, from: 1 }] }),
+    ];
+    versions.reloaded(one, other);
+    expect(() => versions.planRollback(other, "web")).toThrow("there is nothing to roll back to");
   });
 
   test("of one pool leaves the others as they are", () => {

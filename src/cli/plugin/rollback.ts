@@ -1,6 +1,7 @@
 import { type ArgsDef, defineCommand } from "citty";
 import type { RollbackReport } from "../../admin/facts.ts";
 import { ConfigError, RuntimeError } from "../../errors.ts";
+import { isSameStrategy, nameVersion } from "../../strategy/strategy-version.ts";
 import { adminArgs, readAdminTarget } from "../admin-flags.ts";
 
 /** A reload may come first. */
@@ -35,8 +36,8 @@ export default defineCommand({
     }
     const text = args.json
       ? JSON.stringify(report, null, 2)
-      : `pool ${pool} is back at ${strategy.name} ${strategy.version}, from ${before.name} ${before.version}; ` +
-        "leastwise reload loads its file again";
+      : `pool ${pool} is back at ${nameVersion(strategy, before)}, from ${nameVersion(before, strategy)}; ` +
+        `leastwise reload ${isSameStrategy(strategy, before) ? "takes those of the config" : "loads its file"} again`;
     process.stdout.write(`${text}\n`);
   },
 });
