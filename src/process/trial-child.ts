@@ -4,7 +4,7 @@ import { createRehearsal, locate } from "../strategy/evaluate.ts";
 import { loadPlugin, versionOf } from "../strategy/load.ts";
 import type { StrategyModule } from "../strategy/module.ts";
 import { measurePick } from "../strategy/pick-speed.ts";
-import type { TrialJob, TrialStep } from "./trial.ts";
+import type { BenchResult, TrialJob, TrialStep } from "./trial.ts";
 
 /** What a pick is measured with; longer than a rule needs it, because the numbers are shown. */
 const ROUND_NS = 20e6;
@@ -13,7 +13,7 @@ const ROUND_NS = 20e6;
 export async function runTrial(
   job: TrialJob,
   tell: (step: TrialStep) => void,
-): Promise<readonly number[]> {
+): Promise<BenchResult | null> {
   const module = await makeModule(job);
   const plugin = await loadPlugin(module);
   const { options } = job.strategy;
@@ -23,9 +23,16 @@ export async function runTrial(
 
   const nowNs = (): number => Bun.nanoseconds();
   if (job.task === "bench") {
-    return job.candidates.map((candidates) =>
-      measurePick({ plugin, options, candidates, nowNs, roundNs: ROUND_NS }),
-    );
+    const nsPerPick: number[] = [];
+    for (const candidates of job.candidates) {
+      const speed = measurePick({ plugin, options, candidates, nowNs, roundNs: ROUND_NS });
+      nsPerPick.push(speed.ns);
+      if (speed.fault === null) continue;
+      const place = await locate(speed.fault.cause, module);
+      const count = `${candidates.toLocaleString("en")} candidate${candidates === 1 ? "" : "s"}`;
+      return { nsPerPick, fault: `${place}: with ${count}, ${speed.fault.message}` };
+    }
+    return { nsPerPick, fault: null };
   }
   const { specifier } = job;
   await checkConformance({
@@ -41,7 +48,7 @@ export async function runTrial(
     },
     onEnd: (ended) => tell({ ended }),
   });
-  return [];
+  return null;
 }
 
 async function makeModule({ strategy, tempDir }: TrialJob): Promise<StrategyModule> {

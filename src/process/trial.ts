@@ -18,6 +18,14 @@ export type TrialTask =
     }
   | { readonly task: "bench"; readonly candidates: readonly number[] };
 
+/** What comes of a bench; of the other task nothing that was not told on the way. */
+export interface BenchResult {
+  /** Nanoseconds, one for each number of candidates; as far as it came. */
+  readonly nsPerPick: readonly number[];
+  /** Where the strategy made its first mistake, at how many candidates, and which; null: it made none. */
+  readonly fault: string | null;
+}
+
 /** Told while the work goes on: a strategy may loop before its end. */
 export type TrialStep =
   | { readonly loaded: StrategyDescription }

@@ -1,9 +1,9 @@
 import type { StrategyConfig } from "../config/config.ts";
-import { ConfigError, type Problem } from "../errors.ts";
+import { ConfigError, type Problem, RuntimeError } from "../errors.ts";
 import type { RuleReport } from "../strategy/conformance.ts";
 import type { StrategyDescription } from "../strategy/module.ts";
 import { evaluate, evaluateStrategyConfig } from "./evaluation.ts";
-import type { TrialStep, TrialTask } from "./trial.ts";
+import type { BenchResult, TrialStep, TrialTask } from "./trial.ts";
 
 /** For each rule: thousands of picks and a search for the shortest history, on a machine that is busy. */
 const DEADLINE_MS = 20_000;
@@ -76,6 +76,7 @@ export interface Bench {
  * call is.
  *
  * @throws {ConfigError} when the strategy cannot be loaded, loops, or ends its process.
+ * @throws {RuntimeError} when it faults: what was measured from then on was not the strategy.
  */
 export async function tryBench(
   strategy: StrategyConfig,
@@ -88,8 +89,9 @@ export async function tryBench(
   };
   const task = { task: "bench", candidates } as const;
   const limits = { deadlineMs: BENCH_DEADLINE_MS, onStep };
-  const nsPerPick = (await runTask(strategy, tempDir, task, limits)) as readonly number[];
+  const { nsPerPick, fault } = (await runTask(strategy, tempDir, task, limits)) as BenchResult;
   if (description === null) throw new Error("the child did not say what it loaded");
+  if (fault !== null) throw new RuntimeError(fault);
   return { description, nsPerPick };
 }
 

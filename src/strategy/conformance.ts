@@ -42,7 +42,7 @@ export async function checkConformance(options: ConformanceOptions): Promise<voi
   for (const size of SIZES) {
     const rule = `picks within ${inMicroseconds(pickBudgetNs(size))} of ${size} candidates`;
     await options.onBegin(rule);
-    const { explanation, isHopeless } = findSlowness(options, size);
+    const { explanation, isHopeless } = await findSlowness(options, size);
     options.onEnd({ rule, ok: explanation === null, explanation, test: null });
     if (isHopeless) return;
   }
@@ -74,12 +74,18 @@ async function runCase(
 }
 
 /** Null: a pick is fast enough. */
-function findSlowness(
+async function findSlowness(
   options: ConformanceOptions,
   candidates: number,
-): { readonly explanation: string | null; readonly isHopeless: boolean } {
+): Promise<{ readonly explanation: string | null; readonly isHopeless: boolean }> {
   const budget = pickBudgetNs(candidates);
-  const taken = measurePick({ ...options, candidates, roundNs: 2e6 });
+  const { ns: taken, fault } = measurePick({ ...options, candidates, roundNs: 2e6 });
+  if (fault !== null) {
+    const place = fault.cause instanceof Error ? `${await options.locate(fault.cause)}: ` : "";
+    // In other words than the rule that shows it with a test: one reason is explained once.
+    const explanation = `no time was taken, for it faults: ${place}${fault.message}`;
+    return { explanation, isHopeless: false };
+  }
   if (taken <= budget) return { explanation: null, isHopeless: false };
   const isHopeless = taken > HOPELESS * budget;
   const explanation =

@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import type { StrategyPlugin } from "../../src/plugin.ts";
+import { describe, expect, test } from "bun:test";
+import type { Strategy, StrategyPlugin } from "../../src/plugin.ts";
 import { checkConformance, type RuleReport } from "../../src/strategy/conformance.ts";
 import { measurePick, pickBudgetNs } from "../../src/strategy/pick-speed.ts";
 
@@ -37,7 +37,57 @@ async function rulesOf(
 
 test("a pick is measured by the clock that is handed in", () => {
   const { plugin, nowNs } = slowBy(700);
-  expect(measurePick({ plugin, candidates: 3, nowNs, roundNs: 10_000 })).toBe(700);
+  const speed = measurePick({ plugin, candidates: 3, nowNs, roundNs: 10_000 });
+  expect(speed).toEqual({ ns: 700, fault: null });
+});
+
+// Least connections answered in its place, and its time passed for that of the strategy.
+describe("a strategy that faults has no time", () => {
+  /** Each pick takes 700 ns, and does so by itself. */
+  function faulting(fault: (pick: number, candidates: number) => void, hooks: Strategy = {}) {
+    const { plugin, nowNs } = slowBy(700);
+    let picks = 0;
+    const create: StrategyPlugin<unknown>["create"] = (env) => ({
+      ...hooks,
+      pick(candidates, context) {
+        fault(++picks, candidates.length);
+        return plugin.create(env).pick?.(candidates, context) ?? null;
+      },
+    });
+    return { plugin: { ...plugin, create }, nowNs };
+  }
+  const boom = (): never => {
+    throw new Error("boom");
+  };
+
+  test.each([
+    ["always", "pick", faulting(boom)],
+    ["in one pick of many", "pick", faulting((pick) => void (pick === 70 && boom()))],
+    ["in a hook", "onPoolChange", faulting(() => {}, { onPoolChange: boom })],
+  ])("%s", (_when, method, tried) => {
+    const { ns, fault } = measurePick({ ...tried, candidates: 3, roundNs: 10_000 });
+    expect({ ns, message: fault?.message }).toEqual({ ns: NaN, message: `${method} threw: boom` });
+  });
+
+  test("but one that cannot be disposed of has", () => {
+    const tried = faulting(() => {}, { dispose: boom });
+    expect(measurePick({ ...tried, candidates: 3, roundNs: 10_000 })).toEqual({
+      ns: 700,
+      fault: null,
+    });
+  });
+
+  test("and the rule of its time is broken", async () => {
+    const tried = faulting((_pick, candidates) => void (candidates > 50 && boom()));
+    const [small, large] = await rulesOf(tried.plugin, tried.nowNs);
+    expect(small?.ok).toBe(true);
+    expect(large).toEqual({
+      rule: "picks within 1,020 µs of 1000 candidates",
+      ok: false,
+      explanation: "no time was taken, for it faults: mine.ts:1:1: pick threw: boom",
+      test: null,
+    });
+  });
 });
 
 test("the budget grows with the pool", () => {

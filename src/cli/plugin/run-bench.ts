@@ -19,6 +19,7 @@ export interface BenchRow {
  * other.
  *
  * @throws {ConfigError} when the strategy cannot be loaded.
+ * @throws {RuntimeError} when it faults, with at how many candidates.
  */
 export async function benchStrategies(
   subject: StrategyConfig,

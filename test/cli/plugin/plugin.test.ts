@@ -423,6 +423,29 @@ describe("plugin bench", () => {
     }
   });
 
+  // It was measured as if it were fast: least connections had answered in its place.
+  test("a strategy that faults has no numbers: it is told where, and at how many candidates", async () => {
+    const source = strategy(`{ pick(list) {
+  if (list.length > 50) throw new Error("too many");
+  return list[0];
+} }`);
+    await using folder = await folderWith({ "mine.ts": source });
+    for (const flags of [[], ["--json"]]) {
+      const bench = await folder.run(["plugin", "bench", "mine.ts", ...flags]);
+      expect({ exitCode: bench.exitCode, stdout: bench.stdout }).toEqual({
+        exitCode: 1,
+        stdout: "",
+      });
+      expect(bench.stderr).toEndWith(
+        `${join(folder.path, "mine.ts")}:3:35: with 100 candidates, pick threw: too many\n`,
+      );
+    }
+    const { exitCode, report } = await check(folder, "mine.ts");
+    const time = report.rules.filter(({ rule }) => rule.startsWith("picks within "));
+    expect({ exitCode, ok: time.map(({ ok }) => ok) }).toEqual({ exitCode: 1, ok: [true, false] });
+    expect(time[1]?.explanation).toContain("mine.ts:3:35: pick threw: too many");
+  });
+
   test("what cannot be loaded is told as ever", async () => {
     await using folder = await folderWith({ "mine.ts": "export default 7;" });
     const { exitCode, stderr } = await folder.run(["plugin", "bench", "mine.ts"]);
