@@ -18,6 +18,8 @@ export { fakeClock } from "./strategy/fake-clock.ts";
 export { createRandom as seededRandom } from "./strategy/random.ts";
 export { keepsPromise } from "./strategy/promises.ts";
 export { strategySuite } from "./strategy/suite.ts";
+/** Not declared: `plugin test` calls it, before it loads any test. */
+export { makeSwitchable } from "./strategy/switchable-globals.ts";
 
 export function fakeBackends(given: number | readonly FakeBackendSpec[]): readonly Backend[] {
   const specs = typeof given === "number" ? Array.from({ length: given }, () => ({})) : given;

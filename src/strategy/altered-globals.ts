@@ -1,4 +1,5 @@
 import { createRandom } from "./random.ts";
+import { makeSwitchable, switchGlobals } from "./switchable-globals.ts";
 
 /** What a strategy finds when it does not take clock and randomness from its env. */
 export interface Surroundings {
@@ -18,53 +19,40 @@ const START_MS = 1_720_000_000_000;
 export function withSurroundings<T>({ stepMs, seed }: Surroundings, run: () => T): T {
   let nowMs = START_MS;
   const tick = (): number => (nowMs += stepMs);
+  const sinceStart = (): number => tick() - START_MS;
   const random = seed === null ? () => 0.5 : createRandom(seed);
-  const RealDate = Date;
-  class AlteredDate extends RealDate {
-    constructor(...values: readonly unknown[]) {
-      super(...((values.length === 0 ? [tick()] : values) as [number]));
-    }
-
-    static override now(): number {
-      return tick();
-    }
-  }
-  const restore = [
-    replace(globalThis, "Date", AlteredDate),
-    // Where there is such a thing.
-    replace(globalThis.process ?? {}, "hrtime", alteredHrtime(tick)),
-    replace(performance, "now", () => tick() - START_MS),
-    replace(Math, "random", random),
-    replace(crypto, "randomUUID", () => fakeUuid(random)),
-    replace(crypto, "getRandomValues", (array: ArrayBufferView) => {
-      const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-      for (let index = 0; index < bytes.length; index++) bytes[index] = random() * 256;
-      return array;
-    }),
-  ];
+  const putBack = makeSwitchable();
+  const switchBack = switchGlobals({
+    Date: tick,
+    "Date.now": tick,
+    "performance.now": sinceStart,
+    "process.hrtime": (since) => inParts(sinceStart(), since),
+    "process.hrtime.bigint": () => BigInt(sinceStart()) * 1_000_000n,
+    "Bun.nanoseconds": () => sinceStart() * 1e6,
+    "Math.random": random,
+    "crypto.randomUUID": () => fakeUuid(random),
+    "crypto.getRandomValues": (array) => fill(array as ArrayBufferView, random),
+  });
   try {
     return run();
   } finally {
-    for (const undo of restore) undo();
+    switchBack();
+    putBack();
   }
 }
 
-function alteredHrtime(tick: () => number): object {
-  const inParts = (): [seconds: number, nanoseconds: number] => {
-    const ms = tick() - START_MS;
-    return [Math.floor(ms / 1000), (ms % 1000) * 1e6];
-  };
-  return Object.assign(inParts, { bigint: () => BigInt(tick() - START_MS) * 1_000_000n });
+/** As `process.hrtime` gives them; `since` is an earlier one. */
+function inParts(ms: number, since: unknown): [seconds: number, nanoseconds: number] {
+  const [seconds, nanoseconds] = Array.isArray(since) ? (since as number[]) : [];
+  const passedMs = ms - (seconds ?? 0) * 1000 - (nanoseconds ?? 0) / 1e6;
+  const whole = Math.floor(passedMs / 1000);
+  return [whole, Math.round((passedMs - whole * 1000) * 1e6)];
 }
 
-/** As an own property, whatever it was before; gives what undoes it. */
-function replace(owner: object, name: string, value: unknown): () => void {
-  const own = Object.getOwnPropertyDescriptor(owner, name);
-  Object.defineProperty(owner, name, { value, configurable: true, writable: true });
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(owner, name);
-    else Object.defineProperty(owner, name, own);
-  };
+function fill(array: ArrayBufferView, random: () => number): ArrayBufferView {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = random() * 256;
+  return array;
 }
 
 function fakeUuid(random: () => number): string {

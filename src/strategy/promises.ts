@@ -102,8 +102,8 @@ function verifyRepeatable(plugin: StrategyPlugin<unknown>, history: History): vo
   refuseDifference(one, other, (pick) => {
     return (
       `the same seed and the same clock gave different picks (${pick}): take the time from env.now() ` +
-      "and chance from env.random(), not from Date, performance, Math or crypto, and keep no state " +
-      "outside of create"
+      "and chance from env.random(), not from Date, performance, process, Bun, Math or crypto, and keep " +
+      "no state outside of create"
     );
   });
 }

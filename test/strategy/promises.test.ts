@@ -93,6 +93,34 @@ const breaches: readonly (readonly [
     "different picks",
   ],
   [
+    "process.hrtime, as the time since an earlier look",
+    plugin(() => {
+      const start = process.hrtime();
+      return { pick: (list) => list[process.hrtime(start)[0] % list.length] ?? null };
+    }),
+    [REPEATABLE],
+    "different picks",
+  ],
+  [
+    "Date(), called without new",
+    plugin(() => ({ pick: (list) => list[Date.parse(Date()) % list.length] ?? null })),
+    [REPEATABLE],
+    "different picks",
+  ],
+  [
+    "crypto",
+    plugin(() => ({
+      pick: (list) =>
+        list[
+          (Number.parseInt(crypto.randomUUID().slice(0, 4), 16) +
+            Number(crypto.getRandomValues(new Uint8Array(1))[0])) %
+            list.length
+        ] ?? null,
+    })),
+    [REPEATABLE],
+    "different picks",
+  ],
+  [
     "state at the top of the file",
     plugin(() => ({ pick: (list) => list[moduleState++ % list.length] ?? null })),
     [REPEATABLE, APART],

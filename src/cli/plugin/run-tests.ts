@@ -47,6 +47,8 @@ plugin({
     supply("leastwise/testing", "/testing.js");
   },
 });
+// Before any strategy is loaded: what one takes at its top is to be found there, as by plugin check.
+(await import(import.meta.dir + "/testing.js")).makeSwitchable();
 // What a test starts is to be what it is.
 delete process.env.BUN_BE_BUN;
 `;

@@ -207,6 +207,27 @@ describe("plugin check", () => {
     expect((await folder.run(["plugin", "test", "mine.test.ts"])).exitCode).toBe(0);
   });
 
+  // Such functions were out of reach by the time that the rule put its own in their place.
+  test.each([
+    ["clock", "const { now } = Date;", "now() / 1000"],
+    ["date", "const Clock = Date;", "new Clock().getTime() / 1000"],
+    ["clock of Bun's", 'import { nanoseconds } from "bun";', "nanoseconds() / 1e9"],
+    ["chance", "const { random } = Math;", "random() * 9"],
+  ])("finds the %s that a file takes at its top, as does the test", async (_what, top, look) => {
+    const text = strategy(`{ pick: (list) => list[Math.floor(${look}) % list.length] ?? null }`);
+    await using folder = await folderWith({ "mine.ts": `${top}\n${text}` });
+    const { exitCode, report } = await check(folder, "mine.ts");
+    const broken = report.rules.filter(({ ok }) => !ok);
+    expect({ exitCode, broken: broken.map(({ rule }) => rule) }).toEqual({
+      exitCode: 1,
+      broken: ["answers the same when clock and randomness are the same"],
+    });
+    await Bun.write(join(folder.path, "mine.test.ts"), broken[0]?.test ?? "");
+    const failing = await folder.run(["plugin", "test", "mine.test.ts"]);
+    expect(failing.exitCode).toBe(1);
+    expect(failing.stderr).toContain("env.now()");
+  });
+
   test("for people: a line for each rule, and a mistake that breaks many is told once", async () => {
     await using folder = await folderWith({
       "mine.ts": strategy("{ score: (backend) => backend.inFlight / 0 - 1 / 0 }"),
