@@ -41,6 +41,129 @@ const CHANCE = strategy(
   "{ pick: (list) => list[Math.floor(Math.random() * list.length)] ?? null }",
 );
 
+/** Not asked of a value, or old names that Bun's own types do not have either. */
+const NO_MATCHERS = new Set([
+  "constructor",
+  "lastReturnedWith",
+  "not",
+  "nthReturnedWith",
+  "rejects",
+  "resolves",
+  "toReturn",
+]);
+
+/** Most of what there is, as tests of strategies use it. */
+const USES = `import { describe, expect, mock, setSystemTime, spyOn, test } from "bun:test";
+import { complete, rehearse } from "leastwise/testing";
+import { defineStrategy } from "leastwise";
+
+describe.if(true)("values", () => {
+  test("kinds", () => {
+    expect([1, 2]).toBeArray();
+    expect([1, 2]).toBeArrayOfSize(2);
+    expect("").toBeEmpty();
+    expect({}).toBeEmptyObject();
+    expect(null).toBeNil();
+    expect(true).toBeBoolean();
+    expect(new Date(0)).toBeDate();
+    expect(new Date(0)).toBeValidDate();
+    expect(Date.now).toBeFunction();
+    expect({}).toBeObject();
+    expect("a").toBeString();
+    expect(Symbol("a")).toBeSymbol();
+    expect(1n).toBeTypeOf("bigint");
+    expect(new Map()).toBeInstanceOf(Map);
+    expect("a").toBeOneOf(["a", "b"]);
+    expect(7).toSatisfy((found: number) => found > 6);
+  });
+  test.each([[1, 2], [3, 4]])("numbers %i", (odd, even) => {
+    expect(odd).toBeOdd();
+    expect(even).toBeEven();
+    expect(odd).toBeNumber();
+    expect(odd).toBeInteger();
+    expect(odd).toBePositive();
+    expect(-even).toBeNegative();
+    expect(10n).toBeGreaterThan(5n);
+    expect(odd / 3).toBeCloseTo(odd / 3.0001, 3);
+    expect(odd).toBeWithin(0, 5);
+  });
+  test("texts and keys", () => {
+    expect("a b").toInclude("b");
+    expect("a b a").toIncludeRepeated("a", 2);
+    expect(" a  b ").toEqualIgnoringWhitespace("a b");
+    expect({ a: 1, b: 2 }).toContainKey("a");
+    expect({ a: 1, b: 2 }).toContainKeys(["a", "b"]);
+    expect({ a: 1, b: 2 }).toContainAllKeys(["b", "a"]);
+    expect({ a: 1, b: 2 }).toContainAnyKeys(["b", "c"]);
+    expect({ a: 1, b: 2 }).toContainValue(2);
+    expect({ a: 1, b: 2 }).toContainValues([2]);
+    expect({ a: 1, b: 2 }).toContainAllValues([2, 1]);
+    expect({ a: 1, b: 2 }).toContainAnyValues([2, 3]);
+    expect(["a"]).toHaveProperty([0], "a");
+    expect({ a: "b" }).toEqual({ a: expect.not.stringContaining("c") });
+  });
+  test("what is thrown", async () => {
+    const fail = (): never => {
+      throw new RangeError("far");
+    };
+    expect(fail).toThrowError(RangeError);
+    expect(fail).toThrow({ message: "far" });
+    expect(fail).toThrowErrorMatchingInlineSnapshot('"far"');
+    await expect(Promise.reject(new Error("far"))).rejects.toThrow("far");
+  }, { timeout: 5000 });
+});
+
+test("a mock is asked", () => {
+  const add = mock((one: number, other: number) => one + other).mockName("add");
+  add(1, 2);
+  add(3, 4);
+  expect(add).toHaveBeenCalled();
+  expect(add).toHaveBeenCalledTimes(2);
+  expect(add).toHaveBeenCalledWith(1, 2);
+  expect(add).toHaveBeenLastCalledWith(3, 4);
+  expect(add).toHaveBeenNthCalledWith(1, 1, 2);
+  expect(add).toHaveReturned();
+  expect(add).toHaveReturnedTimes(2);
+  expect(add).toHaveReturnedWith(3);
+  expect(add).toHaveLastReturnedWith(7);
+  expect(add).toHaveNthReturnedWith(1, 3);
+  expect(add.mock.lastCall).toEqual([3, 4]);
+  const sum: number = add.mockReturnValueOnce(9)(1, 1);
+  expect(sum).toBe(9);
+  const anything = mock();
+  anything("a", 1);
+  expect(anything).toHaveBeenCalledOnce();
+});
+
+test("a spy stands in front of a method", () => {
+  {
+    using chance = spyOn(Math, "random").mockReturnValue(0.5);
+    expect(Math.random()).toBe(0.5);
+    expect(chance).toHaveBeenCalledOnce();
+  }
+  const log = spyOn(console, "log").mockImplementation(() => {});
+  console.log("a");
+  expect(log.mock.calls).toEqual([["a"]]);
+  mock.restore();
+  setSystemTime(5);
+  expect(Date.now()).toBe(5);
+  setSystemTime();
+});
+
+test("as the hook of a strategy", () => {
+  const onEnd = mock<(attempt: { readonly id: number }) => void>();
+  const strategy = defineStrategy({ name: "a", apiVersion: 1, create: () => ({ score: () => 1, onEnd }) });
+  complete(rehearse(strategy).send());
+  expect(onEnd).toHaveBeenCalledOnce();
+  expect(onEnd.mock.calls[0]?.[0]).toMatchObject({ id: expect.any(Number) });
+});
+
+test.failing("what fails", () => {
+  expect.unreachable();
+});
+test.skipIf(true)("what is left out", () => {});
+`;
+
 describe("plugin init", () => {
   test("writes a strategy, its test and the API, and all of it is right", async () => {
     await using folder = await folderWith({});
@@ -73,6 +196,43 @@ describe("plugin init", () => {
       checked: 0,
       broken: [],
     });
+  });
+
+  // A test that passed was red in the editor: the written types knew mock, but nothing to ask it.
+  test("what tests are written with has types, and does what they say", async () => {
+    await using folder = await folderWith({ "uses.test.ts": USES });
+    await folder.run(["plugin", "init", "mine"]);
+    const types = Bun.spawn([process.execPath, "check", "--no-script", "--no-pretty"], {
+      cwd: folder.path,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = (await types.stdout.text()) + (await types.stderr.text());
+    expect({ exitCode: await types.exited, output }).toEqual({
+      exitCode: 0,
+      output: expect.stringContaining("No type errors in 3 files"),
+    });
+    const { exitCode, stderr } = await folder.run(["plugin", "test", "uses.test.ts"]);
+    expect(exitCode, stderr).toBe(0);
+
+    const declared = await Bun.file(join(folder.path, ".leastwise/test-runner.d.ts")).text();
+    const prototype: unknown = Object.getPrototypeOf(expect(1));
+    const known = Object.getOwnPropertyNames(prototype).filter((name) => !NO_MATCHERS.has(name));
+    expect(known.filter((name) => !declared.includes(` ${name}(`))).toEqual([]);
+    expect(known.length).toBeGreaterThan(80);
+  });
+
+  test("and a matcher that there is not is an error", async () => {
+    await using folder = await folderWith({
+      "uses.test.ts": 'import { expect } from "bun:test";\nexpect(1).toBeHappy();\n',
+    });
+    await folder.run(["plugin", "init", "mine"]);
+    const types = Bun.spawn([process.execPath, "check", "--no-script", "--no-pretty"], {
+      cwd: folder.path,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = (await types.stdout.text()) + (await types.stderr.text());
+    expect(output).toContain("uses.test.ts(2,11): error TS");
+    expect(await types.exited).toBe(1);
   });
 
   test("types complete: a slip in the new file is an error", async () => {
