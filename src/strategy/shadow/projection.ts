@@ -47,6 +47,8 @@ interface Running {
   readonly projected: { readonly entry: Entry; readonly attempt: Attempt } | null;
   /** The head of its response was of somebody else, and so is its end. */
   isWithheld: boolean;
+  /** The strategy has been told of this head. */
+  head: Pick<HeadFact, "status" | "firstByteMs"> | null;
 }
 
 /**
@@ -99,10 +101,11 @@ export class Projection {
 
   /** Nothing more will be heard of what this worker had under way. */
   abandon(source: number): void {
-    const lost = { kind: "end", outcome: "client_gone", status: null, firstByteMs: null } as const;
-    for (const [id, { projected }] of this.#runningOf(source)) {
+    const lost = { kind: "end", outcome: "client_gone" } as const;
+    for (const [id, { projected, head }] of this.#runningOf(source)) {
       const startedAt = projected?.attempt.startedAt ?? this.#nowMs;
-      this.#end(source, { ...lost, id, durationMs: this.#nowMs - startedAt });
+      const had = head ?? { status: null, firstByteMs: null };
+      this.#end(source, { ...lost, ...had, id, durationMs: this.#nowMs - startedAt });
     }
   }
 
@@ -194,7 +197,7 @@ export class Projection {
     if (acting !== null) this.#sent(acting.acting);
     const running = this.#runningOf(source);
     const projected = this.#project(backend, context);
-    running.set(fact.id, { acting, projected, isWithheld: false });
+    running.set(fact.id, { acting, projected, isWithheld: false, head: null });
   }
 
   #ask(candidates: readonly FakeBackend[], context: PickContext, chosen: string): Backend | null {
@@ -238,6 +241,7 @@ export class Projection {
     const asksToWait = headers.has("retry-after");
     running.isWithheld = isElsewhere(running) && (asksToWait || isBlamed("ok", status));
     if (running.isWithheld) return;
+    running.head = { status, firstByteMs };
     const head = Object.freeze({ status, firstByteMs, headers, upgraded });
     this.host.onResponse(running.projected.attempt, head);
   }
@@ -253,9 +257,11 @@ export class Projection {
     const { entry, attempt } = running.projected;
     entry.shadow.inFlight.add(-1, this.#nowMs);
     addInFlight(entry.backend, -1);
+    // To a strategy that has had the head, an end without one would be another attempt's.
+    const had = running.head ?? { status: null, firstByteMs: null };
     const told =
       running.isWithheld || (isElsewhere(running) && isBlamed(outcome, status))
-        ? { outcome: "client_gone" as const, status: null, firstByteMs: null, durationMs }
+        ? { outcome: "client_gone" as const, ...had, durationMs }
         : { outcome, status, firstByteMs, durationMs };
     this.host.onEnd(attempt, Object.freeze(told));
   }

@@ -272,6 +272,19 @@ describe("what the strategy is told", () => {
     }
   });
 
+  test("is not that another backend broke off, and still that the head has been told", () => {
+    expect(
+      told([
+        [pick(1, "a"), 3],
+        [head, 8],
+        [end(1, { outcome: "truncated" }), 9],
+      ]).slice(1),
+    ).toEqual([
+      ["response", "b", 200, "3", false],
+      ["end", "b", "client_gone", 200, 10, 0],
+    ]);
+  });
+
   test("is not that another backend limits requests, or asks to be left alone", () => {
     const retryAfter = ["Retry-After", "300"];
     const answers: readonly (readonly [status: number, fields: readonly string[]])[] = [
