@@ -142,7 +142,10 @@ export class ConfigInForce {
   async #rollBack(pool: string): Promise<void> {
     const before = this.#current;
     const planned = this.#versions.planRollback(before, pool);
-    await this.#bringIntoForce(planned, await this.#options.listen.find(planned.config.listen));
+    // Quarantined code is no cure, even if only its options were others.
+    const { [pool]: _, ...others } = before.strategies;
+    const addresses = await this.#options.listen.find(planned.config.listen);
+    await this.#bringIntoForce(planned, addresses, others);
     this.#versions.rolledBack(before, pool);
   }
 
@@ -153,16 +156,21 @@ export class ConfigInForce {
     const { config, configFile } = loaded;
     const problems = findRestartProblems(before.config, config);
     if (problems.length > 0) throw new ConfigError(problems, { file: configFile });
-    await this.#bringIntoForce(loaded, await listen.find(config.listen));
+    await this.#bringIntoForce(loaded, await listen.find(config.listen), before.strategies);
     return this.#versions.reloaded(before, loaded);
   }
 
-  async #bringIntoForce(loaded: Provisioned, addresses: PreparedAddresses): Promise<void> {
+  /** `staying`: of those in force, the ones that may go on though they are quarantined. */
+  async #bringIntoForce(
+    loaded: Provisioned,
+    addresses: PreparedAddresses,
+    staying: Provisioned["strategies"],
+  ): Promise<void> {
     const { watch, supervisors, workers } = this.#options;
     const before = this.#current;
     const { config, configFile } = loaded;
     const plan = this.#plan(loaded, addresses.listen);
-    const quarantined = watch.problemsOf(plan, before.strategies);
+    const quarantined = watch.problemsOf(plan, staying);
     if (quarantined.length > 0) throw new ConfigError(quarantined, { file: configFile });
     // Until all have the new one, a worker that dies is replaced by one with the old.
     this.#files.keep([...strategiesOf(before), ...strategiesOf(loaded), ...this.#versions.kept]);

@@ -11,7 +11,7 @@ import { scheduleTimeout } from "../health/prober.ts";
 import type { Logger } from "../log.ts";
 import type { Counters } from "../pool/counters.ts";
 import { createSharedMemory, type SharedMemory } from "../pool/shared-memory.ts";
-import { nameVersion } from "../strategy/strategy-version.ts";
+import { listChanged, nameVersion } from "../strategy/strategy-version.ts";
 import { MasterMetrics } from "../telemetry/metrics/master-metrics.ts";
 import type { Snapshot } from "../telemetry/metrics/snapshot.ts";
 import { readExportTls } from "../telemetry/tls-files.ts";
@@ -280,12 +280,13 @@ export class Master {
     const report = await this.#inForce.rollBack(pool);
     if (report === null) return null;
     const { strategy, before } = report;
-    const fields = { pool, strategy: strategy.name, version: strategy.version };
-    const { log } = this.#options;
-    log.info("strategy rolled back", {
-      ...fields,
-      now: nameVersion(strategy, before),
-      before: nameVersion(before, strategy),
+    const options = listChanged(before, strategy);
+    this.#options.log.info("strategy rolled back", {
+      pool,
+      strategy: strategy.name,
+      version: strategy.version,
+      before: nameVersion(before),
+      ...(options === "" ? {} : { changedOptions: options }),
     });
     return report;
   }

@@ -1,6 +1,12 @@
 import type { StrategyConfig } from "../config/config.ts";
 import { RuntimeError } from "../errors.ts";
-import { isSameVersion, nameVersion, type StrategyVersion } from "../strategy/strategy-version.ts";
+import {
+  isSameStrategy,
+  isSameVersion,
+  listChanged,
+  nameVersion,
+  type StrategyVersion,
+} from "../strategy/strategy-version.ts";
 import type { EvaluatedStrategy } from "./evaluation.ts";
 import type { Provisioned } from "./provision.ts";
 
@@ -43,7 +49,9 @@ export class StrategyVersions {
       if (old === null || was === null || is === null) continue;
       if (this.#rolledBackFrom.delete(pool)) {
         over.push(
-          `pool ${pool}: the rollback to ${nameVersion(was, is)} is over, ${nameVersion(is, was)} is loaded`,
+          isSameStrategy(was, is) && !isSameVersion(was, is)
+            ? `pool ${pool}: the rollback to ${nameFormer(was, is)} is over, those of the config are in force`
+            : `pool ${pool}: the rollback to ${nameVersion(was)} is over, ${nameVersion(is)} is loaded`,
         );
       }
       if (!isSameVersion(was, is)) this.#before.set(pool, old);
@@ -84,11 +92,11 @@ export class StrategyVersions {
     const from = this.rolledBackFrom(pool);
     if (from !== null) {
       return (
-        `pool ${pool} was rolled back to ${nameVersion(now, from)} already, and the version before that is not kept; ` +
+        `pool ${pool} was rolled back to ${isSameStrategy(now, from) ? nameFormer(now, from) : nameVersion(now)} already, and the version before that is not kept; ` +
         `leastwise reload loads ${from.source === "built-in" ? from.name : from.source} again`
       );
     }
-    return `pool ${pool} has had no other strategy than ${nameVersion(now, now)} since leastwise started: there is nothing to roll back to`;
+    return `pool ${pool} has had no other strategy than ${nameVersion(now)} since leastwise started: there is nothing to roll back to`;
   }
 }
 
@@ -102,4 +110,8 @@ function inForce({ config, strategies }: Provisioned, pool: string): Version | n
   const evaluated = strategies[pool];
   const strategy = config.pools.find(({ name }) => name === pool)?.strategy;
   return evaluated === undefined || strategy === undefined ? null : { config: strategy, evaluated };
+}
+
+function nameFormer(version: StrategyVersion, other: StrategyVersion): string {
+  return `the former options (${listChanged(version, other)}) of ${nameVersion(version)}`;
 }

@@ -14,16 +14,35 @@ export function isSameStrategy(one: StrategyDescription, other: StrategyDescript
 }
 
 export function isSameVersion(one: StrategyVersion, other: StrategyVersion): boolean {
-  return isSameStrategy(one, other) && isDeepStrictEqual(one.options, other.options);
+  return isSameStrategy(one, other) && changedOptions(one, other).length === 0;
 }
 
-/** `mine 4f2a…`, with its options where nothing else tells it from the other one. */
-export function nameVersion(version: StrategyVersion, other: StrategyVersion): string {
-  const name = `${version.name} ${version.version}`;
-  if (!isSameStrategy(version, other) || isSameVersion(version, other)) return name;
-  return `${name} ${describeOptions(version)}`;
+export function nameVersion({ name, version }: StrategyDescription): string {
+  return `${name} ${version}`;
 }
 
-function describeOptions({ options }: StrategyVersion): string {
-  return options === undefined ? "without options" : `with options ${describeValue(options)}`;
+/** By name, those options that only one of them has, or that differ. Not their values: one may be a secret. */
+function changedOptions(one: StrategyVersion, other: StrategyVersion): readonly string[] {
+  const [had, has] = [fieldsOf(one), fieldsOf(other)];
+  const names = new Set([...had.keys(), ...has.keys()]);
+  return [...names].filter((name) => !isDeepStrictEqual(had.get(name), has.get(name))).toSorted();
+}
+
+/** In a sentence. */
+const MOST_NAMES = 5;
+
+/** `id, zone and 2 more`: the options that `changedOptions` names. */
+export function listChanged(one: StrategyVersion, other: StrategyVersion): string {
+  const names = changedOptions(one, other);
+  const told = names
+    .slice(0, MOST_NAMES)
+    .map((name) => (/^[\w.-]{1,64}$/.test(name) ? name : describeValue(name)));
+  const leftOut = names.length - told.length;
+  return `${told.join(", ")}${leftOut > 0 ? ` and ${leftOut} more` : ""}`;
+}
+
+function fieldsOf({ options }: StrategyVersion): ReadonlyMap<string, unknown> {
+  if (options === undefined) return new Map();
+  const isRecord = typeof options === "object" && options !== null && !Array.isArray(options);
+  return new Map(isRecord ? Object.entries(options) : [["options", options]]);
 }

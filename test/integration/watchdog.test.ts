@@ -299,6 +299,26 @@ describe("a strategy that ended two workers", () => {
     expect((await whole(front)).map(({ pid }) => pid)).toEqual(workers.map(({ pid }) => pid));
   });
 
+  test("is not taken up again by a rollback to other options of the same code", async () => {
+    const { url } = backend(tellWorker);
+    const given = (to: number) => ({
+      pools: { web: { backends: [url], strategy: { use: "./bad.ts", options: { to } } } },
+      workers: 2,
+    });
+    const source = strategy("process.exit(7);").replace(
+      "create:",
+      "parseOptions: (raw) => raw, create:",
+    );
+    const front = await proxy({ config: given(1), files: { "bad.ts": source } });
+    front.configure(given(2));
+    expect(await front.reload()).toMatchObject({ ok: true, problems: [] });
+    await quarantine(front);
+    const { exitCode, stdout, stderr } = await front.run("plugin", "rollback", "web");
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toContain("has ended two workers, and is quarantined");
+    expect((await front.pools())[0]?.strategy.quarantined).toBe(true);
+  });
+
   test("is asked again when another version of it is loaded", async () => {
     const front = await start(strategy("process.exit(7);"));
     await quarantine(front);

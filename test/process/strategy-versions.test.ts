@@ -68,10 +68,10 @@ describe("the version before", () => {
     versions.rolledBack(other, "web");
     expect(versions.rolledBackFrom("web")?.options).toEqual({ to: 1, of: [2, 1] });
     expect(() => versions.planRollback(back, "web")).toThrow(
-      'pool web was rolled back to mine 2 with options {"to":1,"of":[1,2]} already, and the version before',
+      "pool web was rolled back to the former options (of) of mine 2 already, and the version before",
     );
     expect(versions.reloaded(back, provisioned({ web: ["2"] }))).toEqual([
-      'pool web: the rollback to mine 2 with options {"to":1,"of":[1,2]} is over, mine 2 without options is loaded',
+      "pool web: the rollback to the former options (of, to) of mine 2 is over, those of the config are in force",
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { type ArgsDef, defineCommand } from "citty";
 import type { RollbackReport } from "../../admin/facts.ts";
 import { ConfigError, RuntimeError } from "../../errors.ts";
-import { isSameStrategy, nameVersion } from "../../strategy/strategy-version.ts";
+import { isSameStrategy, listChanged, nameVersion } from "../../strategy/strategy-version.ts";
 import { adminArgs, readAdminTarget } from "../admin-flags.ts";
 
 /** A reload may come first. */
@@ -34,10 +34,10 @@ export default defineCommand({
     if (pool === undefined || strategy === undefined || before === undefined) {
       throw new RuntimeError("whoever answers there is no admin API of leastwise");
     }
-    const text = args.json
-      ? JSON.stringify(report, null, 2)
-      : `pool ${pool} is back at ${nameVersion(strategy, before)}, from ${nameVersion(before, strategy)}; ` +
-        `leastwise reload ${isSameStrategy(strategy, before) ? "takes those of the config" : "loads its file"} again`;
-    process.stdout.write(`${text}\n`);
+    const options = listChanged(before, strategy);
+    const text = isSameStrategy(strategy, before)
+      ? `pool ${pool} is back at the former options (${options}) of ${nameVersion(strategy)}; leastwise reload takes those of the config again`
+      : `pool ${pool} is back at ${nameVersion(strategy)}, from ${nameVersion(before)}; leastwise reload loads its file again`;
+    process.stdout.write(`${args.json ? JSON.stringify(report, null, 2) : text}\n`);
   },
 });
