@@ -4,7 +4,7 @@ import type { ShadowFigures } from "../../strategy/shadow/figures.ts";
 import type { ShadowBackendSpec } from "../../strategy/shadow/projection.ts";
 import type { PlannedStrategy } from "../messages.ts";
 import type { ShadowPlan } from "./shadow-memory.ts";
-import { readFigures } from "./told-figures.ts";
+import { isCount, isRecord, readFigures } from "./told-figures.ts";
 
 /** Sent once, before anything else. */
 export interface ShadowSetup {
@@ -62,12 +62,4 @@ export function readFromShadow(
   }
   if (type === "report" && isCount(id) && figures !== null) return { type, id, figures };
   return null;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }

@@ -67,7 +67,7 @@ function isShare(value: unknown): value is number | null {
   return value === null || (isAmount(value) && value <= 1);
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
@@ -77,6 +77,6 @@ function isAmount(value: unknown): value is number {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function isRecord(value: unknown): value is Fields {
+export function isRecord(value: unknown): value is Fields {
   return typeof value === "object" && value !== null;
 }

@@ -45,8 +45,8 @@ interface Running {
   readonly acting: Entry | null;
   /** Null: the shadow refused it. */
   readonly projected: { readonly entry: Entry; readonly attempt: Attempt } | null;
-  /** The head of its response was of somebody else, and so is its end. */
-  isWithheld: boolean;
+  /** When the head of its response came, which was of somebody else, as its end will be; null: none such. */
+  withheldMs: number | null;
   /** The strategy has been told of this head. */
   head: Pick<HeadFact, "status" | "firstByteMs"> | null;
 }
@@ -197,7 +197,7 @@ export class Projection {
     if (acting !== null) this.#sent(acting.acting);
     const running = this.#runningOf(source);
     const projected = this.#project(backend, context);
-    running.set(fact.id, { acting, projected, isWithheld: false, head: null });
+    running.set(fact.id, { acting, projected, withheldMs: null, head: null });
   }
 
   #ask(candidates: readonly FakeBackend[], context: PickContext, chosen: string): Backend | null {
@@ -239,8 +239,10 @@ export class Projection {
     if (running === undefined || running.projected === null) return;
     const headers = readerOf(fields);
     const asksToWait = headers.has("retry-after");
-    running.isWithheld = isElsewhere(running) && (asksToWait || isBlamed("ok", status));
-    if (running.isWithheld) return;
+    if (isElsewhere(running) && (asksToWait || isBlamed("ok", status))) {
+      running.withheldMs = firstByteMs;
+      return;
+    }
     running.head = { status, firstByteMs };
     const head = Object.freeze({ status, firstByteMs, headers, upgraded });
     this.host.onResponse(running.projected.attempt, head);
@@ -259,9 +261,11 @@ export class Projection {
     addInFlight(entry.backend, -1);
     // To a strategy that has had the head, an end without one would be another attempt's.
     const had = running.head ?? { status: null, firstByteMs: null };
+    const { withheldMs } = running;
+    // What is withheld is no silence of the backend that the shadow picked: nobody was waited for after the head.
     const told =
-      running.isWithheld || (isElsewhere(running) && isBlamed(outcome, status))
-        ? { outcome: "client_gone" as const, ...had, durationMs }
+      withheldMs !== null || (isElsewhere(running) && isBlamed(outcome, status))
+        ? { outcome: "client_gone" as const, ...had, durationMs: withheldMs ?? durationMs }
         : { outcome, status, firstByteMs, durationMs };
     this.host.onEnd(attempt, Object.freeze(told));
   }

@@ -257,17 +257,15 @@ describe("what the strategy is told", () => {
   });
 
   test("is not the failure of another backend", () => {
-    const failures: readonly (readonly [Fact, number])[][] = [
-      [[end(1, { outcome: "connect", status: null, firstByteMs: null }), 9]],
-      [
-        [{ ...head, status: 503 }, 8],
-        [end(1, { status: 503 }), 9],
-      ],
+    const failures: readonly (readonly [forMs: number, ...(readonly [Fact, number])[]])[] = [
+      [10, [end(1, { outcome: "connect", status: null, firstByteMs: null }), 9]],
+      // Until the head came.
+      [5, [{ ...head, status: 503 }, 8], [end(1, { status: 503 }), 9]],
     ];
-    for (const failure of failures) {
+    for (const [forMs, ...failure] of failures) {
       expect(told([[pick(1, "a"), 3], ...failure])).toEqual([
         ["start", "b", 3, 1, "a=1; b=2"],
-        ["end", "b", "client_gone", null, 10, 0],
+        ["end", "b", "client_gone", null, forMs, 0],
       ]);
     }
   });
@@ -302,7 +300,8 @@ describe("what the strategy is told", () => {
         ]),
       ).toEqual([
         ["start", "b", 3, 1, "a=1; b=2"],
-        ["end", "b", "client_gone", null, 10, 0],
+        // Until the head came, and not for as long as its body took: nobody was silent then.
+        ["end", "b", "client_gone", null, head.firstByteMs, 0],
       ]);
     }
   });
