@@ -1,6 +1,6 @@
 /** What a backend is told about the client's side of a request (RFC 7239 and its forerunners). */
 import type { FrontRequest, HeaderField } from "./front.ts";
-import { originalScheme } from "./original-request.ts";
+import { surestScheme } from "./original-request.ts";
 
 export interface Forwarding {
   /** Path and query for the backend. */
@@ -74,7 +74,7 @@ export function cameByTls(
   { scheme, headers }: Pick<FrontRequest, "scheme" | "headers">,
   trusted: boolean,
 ): boolean {
-  return scheme === "https" || (trusted && originalScheme(headers) === "https");
+  return scheme === "https" || (trusted && surestScheme(headers) === "https");
 }
 
 /** RFC 7239, section 4. */

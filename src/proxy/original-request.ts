@@ -9,8 +9,21 @@ export function originalHost(headers: HeaderReader): string | null {
   return forwardedPair(headers, "host") ?? firstOf(headers.get("x-forwarded-host"));
 }
 
-export function originalScheme(headers: HeaderReader): "http" | "https" | null {
-  const proto = forwardedPair(headers, "proto") ?? firstOf(headers.get("x-forwarded-proto"));
+export function originalScheme(headers: HeaderReader): Scheme | null {
+  return schemeOf(forwardedPair(headers, "proto") ?? firstOf(headers.get("x-forwarded-proto")));
+}
+
+/**
+ * The same with the fields in the other order, as backends are told. Most proxies write `X-Forwarded-Proto` and
+ * leave a client's own `Forwarded` as it is: nothing that protects somebody may rest on that.
+ */
+export function surestScheme(headers: HeaderReader): Scheme | null {
+  return schemeOf(firstOf(headers.get("x-forwarded-proto")) ?? forwardedPair(headers, "proto"));
+}
+
+type Scheme = "http" | "https";
+
+function schemeOf(proto: string | null): Scheme | null {
   switch (proto?.toLowerCase()) {
     case "http":
       return "http";

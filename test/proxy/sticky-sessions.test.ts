@@ -273,7 +273,8 @@ describe("the cookie of an answer", () => {
       [{ forwarded: 'for=1.2.3.4;proto=https;host="a"' }, true, true],
       [{ forwarded: "for=1.2.3.4;proto=http, for=5.6.7.8;proto=https" }, true, false],
       [{ forwarded: "proto=https" }, false, false],
-      [{ forwarded: "proto=https", "x-forwarded-proto": "http" }, true, true],
+      [{ forwarded: "proto=https", "x-forwarded-proto": "http" }, true, false],
+      [{ forwarded: "for=1.2.3.4;proto=http", "x-forwarded-proto": "https" }, true, true],
     ];
     for (const [headers, trusted, expected] of secure) {
       const [field = ""] = setCookies(await proxied({ host: "a", ...headers }, trusted));
