@@ -16,7 +16,7 @@ const args = {
   client: {
     type: "string",
     valueHint: "ADDRESS",
-    description: "The client's IP address, 127.0.0.1 unless given",
+    description: "The client's IP address, 127.0.0.1 unless given; empty for one of a unix socket",
   },
   pool: {
     type: "string",

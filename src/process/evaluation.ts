@@ -48,6 +48,8 @@ export type EvaluationReply =
     }
   | { readonly kind: "broken"; readonly stack: string };
 
+export type SealedReply = EvaluationReply & Pick<EvaluationRequest, "seal">;
+
 export interface EvaluationOptions {
   /** For the user's code, from the moment the child has the job. Default 5000. */
   readonly deadlineMs?: number;
@@ -59,8 +61,6 @@ export interface StrategyTrialOptions extends EvaluationOptions {
   /** For which a call into it may compute; default: for as long as it likes. */
   readonly watchdogMs?: number | null;
 }
-
-export type SealedReply = EvaluationReply & Pick<EvaluationRequest, "seal">;
 
 interface StepOptions {
   /** What a trial tells on its way. */
@@ -83,7 +83,7 @@ const ENDS = {
   explain: "asked",
 } as const satisfies Record<EvaluationJob["kind"], string>;
 
-/** Whatever it says, and however well formed: a rule that is kept, a bug of ours. */
+/** Also of what is well formed: a forged step would keep a rule, a forged end would look like a bug of ours. */
 const FORGED = "what its process answers is not from leastwise: does it use process.send?";
 
 /** For the child's own start: on a machine that is busy, Bun may need its time. */

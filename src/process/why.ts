@@ -21,8 +21,8 @@ const NOBODY = {
   tried: "nobody is left to try",
 } as const;
 
-/** Among shares the key of those picks that are nobody's. */
-export const REFUSED = "-";
+/** Among shares the key of those picks that are nobody's. No backend can be called so. */
+export const REFUSED = "(refused)";
 
 /** One sentence for people. `quarantined`: the running instance is. */
 export function explainWhy(pick: Omit<ExplainedPick, "why">, quarantined: boolean): string {

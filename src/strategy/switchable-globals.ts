@@ -19,7 +19,7 @@ type Callable = (...values: readonly unknown[]) => unknown;
 const ANSWER = Symbol("answer");
 
 /**
- * Puts functions that can be switched in the place of the runtime's own, of which they cannot be told until then:
+ * Puts functions that can be switched in the place of the runtime's own, and do the same until they are switched:
  * what a file takes at its top (`const { now } = Date`) can be switched only when they were there before it was loaded.
  * Returns what undoes it.
  */
@@ -52,7 +52,7 @@ export function switchGlobals(answers: Readonly<Record<Source, Answer>>): () => 
 }
 
 function places(): readonly (readonly [source: Source, owner: unknown, name: string])[] {
-  // Not every runtime has it, nor the one of Bun's.
+  // Not every runtime that strategies are tested in has it.
   const process: unknown = Reflect.get(globalThis, "process");
   // What belongs to a function comes first: it goes along to what stands in its place.
   return [

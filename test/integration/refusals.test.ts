@@ -72,7 +72,7 @@ describe("a request that would be refused", () => {
     const front = await proxy(pool(REFUSING));
     const seldom = await explained(front, "/seldom");
     expect(seldom).toMatchObject({ nobody: null });
-    const { "-": refusals = 0 } = seldom.shares;
+    const { "(refused)": refusals = 0 } = seldom.shares;
     expect(Math.abs(refusals - 300)).toBeLessThan(60);
     const text = await told(front, "--url", "/seldom");
     expect(text).toContain(` of 1,000 picks of refusing, which refuses ${refusals}: the client`);
@@ -80,7 +80,7 @@ describe("a request that would be refused", () => {
 
     const mostly = await explained(front, "/mostly");
     expect(mostly).toMatchObject({ chosen: null, nobody: "refused" });
-    const most = mostly.shares["-"] ?? 0;
+    const most = mostly.shares["(refused)"] ?? 0;
     const mostlyText = await told(front, "--url", "/mostly");
     expect(mostlyText).toContain(
       `: refusing refuses ${most} of 1,000 picks, and the client gets a 503 then\n`,

@@ -86,6 +86,7 @@ export async function proveDecision(
   throw new RuntimeError(
     `no test can show this ${chosen === null ? "refusal" : `decision for ${chosen}`}: ${name}, asked again, picks ${others}` +
       (learnt.fault === null ? "; " : ` (${learnt.fault}); `) +
-      (reasons.join("; ") || "what it had learnt from earlier requests is not recorded"),
+      (reasons.join("; ") ||
+        "what it had learnt from earlier requests, and the options that it had, are not recorded"),
   );
 }

@@ -60,7 +60,9 @@ export function readQuestion(values: ReadonlyMap<string, readonly string[]>): Ex
     } else weights.set(id, Number(weight));
   }
   const [pool, method, clientAddress] = [one("pool"), one("method"), one("client")];
-  const addressProblem = clientAddress === undefined ? null : findAddressProblem(clientAddress);
+  // Empty: a client of a unix socket has none.
+  const addressProblem =
+    clientAddress === undefined || clientAddress === "" ? null : findAddressProblem(clientAddress);
   if (addressProblem !== null) complain("--client", addressProblem);
   const use = one("strategy");
   const fileProblem =

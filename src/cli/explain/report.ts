@@ -67,7 +67,7 @@ export function renderShown(pick: ShownPick): string {
     ]);
   const refusals = shares?.[REFUSED];
   const refused =
-    refusals === undefined ? [] : [["(refused)", "", "", "", String(refusals), markOf(null)]];
+    refusals === undefined ? [] : [[REFUSED, "", "", "", String(refusals), markOf(null)]];
   const others = excluded
     .slice(0, MOST_ROWS)
     .map(({ id, reason, inFlight, weight }) => [
@@ -131,9 +131,7 @@ function compareShares(was: Shares, is: Shares): string {
   const changeOf = (id: string): number => Math.abs((is[id] ?? 0) - (was[id] ?? 0));
   const leftOut = ids.length - MOST_SHARES;
   if (leftOut > 0) ids.sort((one, two) => changeOf(two) - changeOf(one));
-  const told = ids
-    .slice(0, MOST_SHARES)
-    .map((id) => `${id === REFUSED ? "(refused)" : id} ${was[id] ?? 0} -> ${is[id] ?? 0}`);
+  const told = ids.slice(0, MOST_SHARES).map((id) => `${id} ${was[id] ?? 0} -> ${is[id] ?? 0}`);
   const more = leftOut > 0 ? ` and ${leftOut} more, which --json shows` : "";
   return `${told.join(", ")}${more}`;
 }

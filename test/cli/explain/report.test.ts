@@ -99,7 +99,7 @@ describe("refusals by chance", () => {
   const excluded = [{ id: "out", reason: "down", inFlight: 0, weight: 1 }];
 
   test("have a row of their own below those who get more, and above those who get nothing", () => {
-    const shares = { b: 350, "-": 292, a: 358 };
+    const shares = { b: 350, "(refused)": 292, a: 358 };
     expect(renderShown(pick({ candidates, excluded, shares }))).toBe(
       "why\n" +
         "BACKEND    IN FLIGHT  WEIGHT  SCORE  OF 1,000 PICKS\n" +
@@ -111,7 +111,7 @@ describe("refusals by chance", () => {
   });
 
   test("come first, and are marked, when they are the most", () => {
-    const shares = { b: 149, "-": 701, a: 150 };
+    const shares = { b: 149, "(refused)": 701, a: 150 };
     const lines = renderShown(pick({ candidates, shares, chosen: null })).split("\n");
     expect(lines[2]).toMatch(/^\(refused\) +701 +<- most often$/);
     expect(lines[3]).toMatch(/^a .* 150$/);
@@ -120,14 +120,14 @@ describe("refusals by chance", () => {
 
   test("are no backend that a large pool has more", () => {
     const many = Array.from({ length: 41 }, (_, index) => candidate(`b${index}`, null));
-    const shares = { ...Object.fromEntries(many.map(({ id }) => [id, 24])), "-": 16 };
+    const shares = { ...Object.fromEntries(many.map(({ id }) => [id, 24])), "(refused)": 16 };
     const lines = renderShown(pick({ candidates: many, shares })).split("\n");
     expect(lines.at(-2)).toMatch(/^\(refused\) +16$/);
     expect(lines.at(-1)).toBe("and 1 more, which --json shows");
   });
 
   test("are told by name where they change", () => {
-    expect(change({ b: 700, "-": 300 }, { b: 1000 })).toBe(
+    expect(change({ b: 700, "(refused)": 300 }, { b: 1000 })).toBe(
       "of 1,000 picks: (refused) 300 -> 0, b 700 -> 1000",
     );
   });
